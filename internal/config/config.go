@@ -1,0 +1,87 @@
+package config
+
+import "time"
+
+// Config is everything the worker knows about its host. The zero value of each
+// optional field means its default, filled in by Load.
+type Config struct {
+	Host       string     `yaml:"host"`       // default: the machine's host name
+	Repository string     `yaml:"repository"` // directory of the backups
+	Copies     int        `yaml:"copies"`     // copies at once, default 1
+	Databases  []Database `yaml:"databases"`
+}
+
+// Database is one database to back up.
+type Database struct {
+	Name          string      `yaml:"name"`           // ^[a-z0-9][a-z0-9._-]{0,63}$
+	Path          string      `yaml:"path"`           // absolute after loading
+	EngineVersion string      `yaml:"engine_version"` // the owner's DuckDB ("1.4.1"), vouched for by the operator; empty: unknown
+	Checkpoint    Checkpoint  `yaml:"checkpoint"`
+	Copy          Copy        `yaml:"copy"`
+	Verify        Verify      `yaml:"verify"`
+	Retention     Retention   `yaml:"retention"`
+	Assertions    []Assertion `yaml:"assertions"`
+}
+
+// Checkpoint modes.
+const (
+	CheckpointNone    = "none"
+	CheckpointCommand = "command"
+	CheckpointHTTP    = "http"
+	CheckpointOpen    = "open"
+)
+
+// Checkpoint says how the owner is asked to fold its WAL.
+type Checkpoint struct {
+	Mode    string   `yaml:"mode"`     // none (default), command, http, open
+	Command []string `yaml:"command"`  // argv, run without a shell
+	URL     string   `yaml:"url"`      // loopback http URL, POSTed to; with Socket the host part is ignored
+	Socket  string   `yaml:"socket"`   // unix socket that serves URL
+	Timeout Duration `yaml:"timeout"`  // default 1m
+	OnError string   `yaml:"on_error"` // continue (default) or fail
+}
+
+// Copy bounds what the copy may take.
+type Copy struct {
+	Bandwidth Bytes    `yaml:"bandwidth"` // bytes per second read from the database, 0: unlimited
+	Settle    Duration `yaml:"settle"`    // rule C: how long the header must hold still, default 5s
+	Attempts  int      `yaml:"attempts"`  // default 60
+	Timeout   Duration `yaml:"timeout"`   // for all attempts of one activity, default 6h
+}
+
+// Verify says how deep a copy is checked.
+type Verify struct {
+	Level       string   `yaml:"level"`        // bytes, open or full (default)
+	MemoryLimit string   `yaml:"memory_limit"` // DuckDB's form, "2GB"
+	Threads     int      `yaml:"threads"`
+	Timeout     Duration `yaml:"timeout"` // default 1h
+}
+
+// Retention is the prune policy.
+type Retention struct {
+	KeepLast int `yaml:"keep_last"` // default 10
+}
+
+// Assertion is a query on the copy and the value it must return.
+type Assertion struct {
+	Name    string   `yaml:"name"`
+	SQL     string   `yaml:"sql"`
+	Expect  string   `yaml:"expect"`
+	Timeout Duration `yaml:"timeout"` // default 1m
+}
+
+// Duration is a time.Duration written as "90s" or "1h30m".
+type Duration time.Duration
+
+// Bytes is a size written as 4096, "64KB", "16MiB" or "1GB".
+type Bytes int64
+
+// Database finds a configured database by name.
+func (c *Config) Database(name string) (*Database, bool) {
+	for i := range c.Databases {
+		if c.Databases[i].Name == name {
+			return &c.Databases[i], true
+		}
+	}
+	return nil, false
+}

@@ -1,0 +1,64 @@
+package failure
+
+// The table. Retry means that Temporal tries the step again by itself: the
+// cause can pass without anyone's help. Names are stored in histories and
+// change by addition only.
+var (
+	// The database.
+	NoSuchFile   = &Kind{Name: "NoSuchFile", Retry: true, Exit: ExitNotFound, Hint: "check the path of the database in the worker's configuration; a path inside a container must be mounted there"}
+	NotAFile     = &Kind{Name: "NotAFile", Retry: false, Exit: ExitFailed, Hint: "name the database file itself, not a directory or device"}
+	NotDuckDB    = &Kind{Name: "NotDuckDB", Retry: false, Exit: ExitFailed, Hint: "check that the path names a DuckDB database"}
+	NewerStorage = &Kind{Name: "NewerStorage", Retry: false, Exit: ExitFailed, Hint: "this release of canvasback does not know the file's storage version: use a newer one"}
+	Encrypted    = &Kind{Name: "Encrypted", Retry: false, Exit: ExitFailed, Hint: "encrypted databases are not supported yet: have the service write an unencrypted one, or stop it and copy the file"}
+	Truncated    = &Kind{Name: "Truncated", Retry: true, Exit: ExitFailed, Hint: "the file ends before blocks that its header uses: check the disk and open the database with DuckDB"}
+	Corrupt      = &Kind{Name: "Corrupt", Retry: true, Exit: ExitFailed, Hint: "the live database is damaged: keep the newest verified backup safe and open the database with DuckDB to see what it says"}
+	NoPermission = &Kind{Name: "NoPermission", Retry: false, Exit: ExitFailed, Hint: "give the worker's user read permission on the database and its .wal, and search permission on their directory"}
+	Replaced     = &Kind{Name: "Replaced", Retry: true, Exit: ExitFailed, Hint: "the path now names another file than when the copy began; the next attempt copies the new one"}
+	Moving       = &Kind{Name: "Moving", Retry: true, Exit: ExitFailed, Hint: "the owner checkpoints faster than a pass over the file: raise copy.bandwidth or copy.attempts, raise checkpoint_threshold in the owner, or back up at a quieter time"}
+	Busy         = &Kind{Name: "Busy", Retry: true, Exit: ExitFailed, Hint: "another backup of this database is running: wait for it, or stop it with 'starter stop'"}
+
+	// The repository.
+	RepoMissing     = &Kind{Name: "RepoMissing", Retry: false, Exit: ExitNotFound, Hint: "create the repository directory, or mount the disk that holds it"}
+	RepoNotWritable = &Kind{Name: "RepoNotWritable", Retry: false, Exit: ExitFailed, Hint: "give the worker's user write permission on the repository directory"}
+	RepoFull        = &Kind{Name: "RepoFull", Retry: true, Exit: ExitFailed, Hint: "free space on the repository's file system, or lower retention.keep_last"}
+	RepoOverlap     = &Kind{Name: "RepoOverlap", Retry: false, Exit: ExitUsage, Hint: "put the repository in a directory of its own, away from the database file"}
+	RepoCorrupt     = &Kind{Name: "RepoCorrupt", Retry: false, Exit: ExitBad, Hint: "the repository holds something that canvasback did not write; look at the named file"}
+	UnknownBackup   = &Kind{Name: "UnknownBackup", Retry: false, Exit: ExitNotFound, Hint: "'starter list' shows the backups there are"}
+	UnknownDatabase = &Kind{Name: "UnknownDatabase", Retry: false, Exit: ExitNotFound, Hint: "name a database of the worker's configuration"}
+
+	// The verdict.
+	BackupBad = &Kind{Name: "BackupBad", Retry: false, Exit: ExitBad, Hint: "the copy did not pass verification and is set aside as failed; older verified backups are untouched"}
+
+	// The machinery.
+	Hook                = &Kind{Name: "Hook", Retry: true, Exit: ExitFailed, Hint: "look at the owner's checkpoint hook, or set checkpoint.on_error: continue"}
+	Engine              = &Kind{Name: "Engine", Retry: true, Exit: ExitFailed, Hint: "the verifying child process could not run here: check memory and the temporary directory"}
+	InvalidConfig       = &Kind{Name: "InvalidConfig", Retry: false, Exit: ExitUsage, Hint: "mend the configuration file and start again"}
+	BadSchedule         = &Kind{Name: "BadSchedule", Retry: false, Exit: ExitUsage, Hint: "a cron expression has five fields, such as '0 3 * * *'; a time zone is a name such as Europe/Amsterdam"}
+	TemporalUnreachable = &Kind{Name: "TemporalUnreachable", Retry: true, Exit: ExitFailed, Hint: "start Temporal, or point TEMPORAL_ADDRESS (or the profile) at it; 'backup --local' and 'restore' need none"}
+	NoWorker            = &Kind{Name: "NoWorker", Retry: true, Exit: ExitFailed, Hint: "start the worker on the database's host, or name its host with --host"}
+	ScheduleConflict    = &Kind{Name: "ScheduleConflict", Retry: false, Exit: ExitFailed, Hint: "a database has a cron workflow or a schedule, never both: remove the other one first"}
+	NoSchedule          = &Kind{Name: "NoSchedule", Retry: false, Exit: ExitNotFound, Hint: "'starter schedule create' makes one"}
+	RunFailed           = &Kind{Name: "RunFailed", Retry: false, Exit: ExitFailed, Hint: "the run's page in the Temporal UI shows the failed step"}
+
+	// The restore.
+	TargetExists = &Kind{Name: "TargetExists", Retry: false, Exit: ExitFailed, Hint: "name a target that does not exist, or move the old file away with --keep-old"}
+	TargetInUse  = &Kind{Name: "TargetInUse", Retry: false, Exit: ExitFailed, Hint: "a process holds the target open: stop it first"}
+	TargetBad    = &Kind{Name: "TargetBad", Retry: false, Exit: ExitFailed, Hint: "name a file in a directory that exists and can be written"}
+
+	// The caller.
+	Usage       = &Kind{Name: "Usage", Retry: false, Exit: ExitUsage, Hint: "see --help"}
+	Interrupted = &Kind{Name: "Interrupted", Retry: true, Exit: ExitInterrupted, Hint: "run the command again"}
+
+	// Unexpected is what no other row names.
+	Unexpected = &Kind{Name: "Unexpected", Retry: true, Exit: ExitFailed, Hint: ""}
+)
+
+// Kinds lists every row.
+var Kinds = []*Kind{
+	NoSuchFile, NotAFile, NotDuckDB, NewerStorage, Encrypted, Truncated, Corrupt, NoPermission, Replaced, Moving, Busy,
+	RepoMissing, RepoNotWritable, RepoFull, RepoOverlap, RepoCorrupt, UnknownBackup, UnknownDatabase,
+	BackupBad,
+	Hook, Engine, InvalidConfig, BadSchedule, TemporalUnreachable, NoWorker, ScheduleConflict, NoSchedule, RunFailed,
+	TargetExists, TargetInUse, TargetBad,
+	Usage, Interrupted, Unexpected,
+}

@@ -1,0 +1,150 @@
+// Package job holds what the starter, the workflows and the activities agree
+// on: queue names, IDs, inputs, results and error types. Its types are stored
+// in Temporal histories, so they change by addition only; golden files in
+// testdata hold them to that.
+package job
+
+import (
+	"fmt"
+	"time"
+)
+
+// BackupWorkflow is the registered name of the workflow that takes one backup.
+const BackupWorkflow = "Backup"
+
+// Queue is the task queue that only the worker on host polls. Workflow and
+// activity tasks of every database on that host go through it.
+func Queue(host string) string { return "canvasback@" + host }
+
+// BackupID is the workflow ID of the literal cron workflow of a database and
+// the base of the IDs its schedule starts (Temporal appends the time). It is
+// also the schedule's ID: one database has one of the two, never both.
+func BackupID(database string) string { return "canvasback-backup-" + database }
+
+// ManualID is the workflow ID of a backup started by hand where no schedule
+// exists that could be triggered.
+func ManualID(database string) string { return BackupID(database) + "-now" }
+
+// BackupInput names what to back up. The worker looks the name up in its own
+// configuration; a path never travels.
+type BackupInput struct {
+	Database string `json:"database"`
+}
+
+// BackupResult is what a finished run returns. Bytes is the size of the stored
+// files, Seconds are wall time.
+type BackupResult struct {
+	ID              string           `json:"id"`
+	Database        string           `json:"database"`
+	State           string           `json:"state"`
+	Rule            string           `json:"rule"`
+	Attempts        int              `json:"attempts"`
+	Bytes           int64            `json:"bytes"`
+	Tables          int              `json:"tables"`
+	Rows            int64            `json:"rows"`
+	CopySeconds     float64          `json:"copy_seconds"`
+	DurationSeconds float64          `json:"duration_seconds"`
+	Checkpoint      CheckpointResult `json:"checkpoint"`
+	Pruned          []Decision       `json:"pruned"`
+}
+
+// CheckpointInput asks the owner of a database to fold its WAL.
+type CheckpointInput struct {
+	Database string `json:"database"`
+}
+
+// CheckpointResult says what the checkpoint step saw and did. Error holds the
+// failure of the owner's hook where the configuration says to go on.
+type CheckpointResult struct {
+	Mode            string  `json:"mode"`
+	IterationBefore uint64  `json:"iteration_before"`
+	IterationAfter  uint64  `json:"iteration_after"`
+	WALBytesBefore  int64   `json:"wal_bytes_before"`
+	WALBytesAfter   int64   `json:"wal_bytes_after"`
+	OwnerPID        int     `json:"owner_pid,omitempty"`
+	OwnerExe        string  `json:"owner_exe,omitempty"`
+	Seconds         float64 `json:"seconds"`
+	Error           string  `json:"error,omitempty"`
+}
+
+// CopyInput asks for one staged and committed copy. Run identifies the backup
+// run: a retried Copy of the same Run and Round resumes or returns what it
+// already made.
+type CopyInput struct {
+	Database string `json:"database"`
+	Run      string `json:"run"`
+	Round    int    `json:"round"`
+}
+
+// CopyResult describes the committed copy. BytesRead counts what this run read
+// from the live database over all attempts and processes, BytesResumed what an
+// earlier process had copied and this one did not read again.
+type CopyResult struct {
+	ID           string  `json:"id"`
+	Rule         string  `json:"rule"`
+	Attempts     int     `json:"attempts"`
+	Bytes        int64   `json:"bytes"`
+	WALBytes     int64   `json:"wal_bytes"`
+	BytesRead    int64   `json:"bytes_read"`
+	BytesResumed int64   `json:"bytes_resumed"`
+	Seconds      float64 `json:"seconds"`
+}
+
+// VerifyInput names the backup to verify.
+type VerifyInput struct {
+	Database string `json:"database"`
+	ID       string `json:"id"`
+	Run      string `json:"run"`
+}
+
+// VerifyResult is the short form of the evidence in the manifest.
+type VerifyResult struct {
+	State   string  `json:"state"`
+	Level   string  `json:"level"`
+	Engine  string  `json:"engine"`
+	Tables  int     `json:"tables"`
+	Rows    int64   `json:"rows"`
+	Seconds float64 `json:"seconds"`
+	Reason  string  `json:"reason,omitempty"`
+}
+
+// PruneInput asks for the retention policy to be applied.
+type PruneInput struct {
+	Database string `json:"database"`
+	Run      string `json:"run"`
+}
+
+// PruneResult holds a decision for every backup of the database.
+type PruneResult struct {
+	Kept    []Decision `json:"kept"`
+	Removed []Decision `json:"removed"`
+}
+
+// Decision is one backup kept or removed, and why.
+type Decision struct {
+	ID     string `json:"id"`
+	Reason string `json:"reason"`
+}
+
+// AbandonInput names the run whose staged files are to go.
+type AbandonInput struct {
+	Database string `json:"database"`
+	Run      string `json:"run"`
+}
+
+// Progress is the heartbeat of a running activity. Bytes are of the database
+// file; Rate is bytes per second over the last few seconds.
+type Progress struct {
+	Step    string    `json:"step"`
+	Phase   string    `json:"phase"`
+	Attempt int       `json:"attempt"`
+	Done    int64     `json:"done"`
+	Total   int64     `json:"total"`
+	Rate    float64   `json:"rate"`
+	At      time.Time `json:"at"`
+}
+
+// String is the form a person reads in the Temporal UI and on a terminal.
+func (p Progress) String() string {
+	return fmt.Sprintf("%s: %s, attempt %d, %d of %d bytes, %.0f bytes/s", p.Step, p.Phase, p.Attempt, p.Done, p.Total, p.Rate)
+}
