@@ -1,0 +1,278 @@
+package repo
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"canvasback/internal/failure"
+	"canvasback/internal/vfs"
+)
+
+// Replace rewrites the manifest of an existing backup in one atomic step. The
+// run and the files cannot change.
+func (r *Repo) Replace(m *Manifest) error {
+	data, err := Encode(m)
+	if err != nil {
+		return err
+	}
+	old, err := r.Get(m.Database, m.ID)
+	if err != nil {
+		return err
+	}
+	if old.Run != m.Run || !sameFiles(old.Files, m.Files) {
+		return fmt.Errorf("replace the manifest of backup %s of %s: its run and files cannot change", m.ID, m.Database)
+	}
+	dir := r.BackupDir(m.Database, m.ID)
+	name := filepath.Join(dir, manifestName)
+	if err := vfs.WriteAtomic(r.fs, name, data, filePerm); err != nil {
+		return writeError(err, "write %s", name)
+	}
+	// The commit's rename too: a verified backup is a durable one.
+	return syncDir(r.fs, filepath.Dir(dir))
+}
+
+func sameFiles(a, b []File) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// Remove removes a backup: one rename takes it, manifest and all, out of the
+// list, durably; then its data is freed, manifest first. An error after the
+// rename leaves data that Sweep removes. UnknownBackup if there is no such
+// directory; one without a manifest is removed as well.
+func (r *Repo) Remove(database, id string) error {
+	dbDir, _, err := r.databaseDir(database)
+	if err != nil {
+		return err
+	}
+	if !ValidID(id) {
+		return failure.Errorf(failure.UnknownBackup, "%q is not the ID of a backup of %s", id, database)
+	}
+	dir := filepath.Join(dbDir, id)
+	found, err := realDir(r.fs, dir)
+	if err != nil {
+		return err
+	}
+	if !found {
+		return failure.Errorf(failure.UnknownBackup, "repository %s has no backup %s of %s", r.dir, id, database)
+	}
+	return r.discard(database, dir)
+}
+
+// discard moves the directory out of its name, so that nobody finds half of
+// it, and then removes it.
+func (r *Repo) discard(database, dir string) error {
+	dbDir := filepath.Join(r.dir, database)
+	staging := filepath.Join(dbDir, stagingName)
+	if err := ensureDir(r.fs, staging); err != nil {
+		return err
+	}
+	gone := filepath.Join(staging, gonePrefix+filepath.Base(dir)+"-"+randomHex())
+	if err := r.fs.Rename(dir, gone); err != nil {
+		return writeError(err, "remove %s", dir)
+	}
+	// Durable before anything in it goes, or a crash could bring back the name
+	// with half its files.
+	if err := errors.Join(syncDir(r.fs, filepath.Dir(dir)), syncDir(r.fs, staging)); err != nil {
+		return err
+	}
+	if err := removeTree(r.fs, gone, true); err != nil {
+		return err
+	}
+	return syncDir(r.fs, staging)
+}
+
+// removeTree removes path and what is below it, a manifest before the rest,
+// and follows no links. What is gone already is no error.
+func removeTree(fsys vfs.FS, path string, isDir bool) error {
+	if isDir {
+		if err := removeIfThere(fsys, filepath.Join(path, manifestName)); err != nil {
+			return err
+		}
+		entries, err := fsys.ReadDir(path)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return writeError(err, "list %s", path)
+		}
+		for _, e := range entries {
+			if err := removeTree(fsys, filepath.Join(path, e.Name()), e.IsDir()); err != nil {
+				return err
+			}
+		}
+	}
+	return removeIfThere(fsys, path)
+}
+
+func removeIfThere(fsys vfs.FS, path string) error {
+	if err := fsys.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return writeError(err, "remove %s", path)
+	}
+	return nil
+}
+
+// Sweep removes what interrupted runs left and returns the paths: staging
+// directories that nobody holds and that are older than olderThan, backup
+// directories without a manifest of that age, temporary files of that age in
+// backups, and data of removed backups, whatever its age. It goes on after a
+// failure and joins the errors.
+func (r *Repo) Sweep(database string, olderThan time.Duration, now time.Time) ([]string, error) {
+	dbDir, found, err := r.databaseDir(database)
+	if err != nil || !found {
+		return nil, err
+	}
+	s := &sweep{repo: r, database: database, before: now.Add(-olderThan)}
+	s.staging(filepath.Join(dbDir, stagingName))
+	s.backups(dbDir)
+	return s.removed, errors.Join(s.errs...)
+}
+
+type sweep struct {
+	repo     *Repo
+	database string
+	before   time.Time
+	removed  []string
+	errs     []error
+}
+
+func (s *sweep) done(path string, err error) {
+	if err != nil {
+		s.errs = append(s.errs, err)
+		return
+	}
+	s.removed = append(s.removed, path)
+}
+
+func (s *sweep) staging(dir string) {
+	found, err := realDir(s.repo.fs, dir)
+	if err != nil || !found {
+		s.fail(err)
+		return
+	}
+	entries, err := s.repo.fs.ReadDir(dir)
+	if err != nil {
+		s.fail(writeError(err, "list %s", dir))
+		return
+	}
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		switch {
+		case !e.IsDir():
+		case strings.HasPrefix(e.Name(), gonePrefix):
+			s.done(path, removeTree(s.repo.fs, path, true))
+		default:
+			s.abandoned(path)
+		}
+	}
+	if len(s.removed) > 0 {
+		s.fail(syncDir(s.repo.fs, dir))
+	}
+}
+
+func (s *sweep) fail(err error) {
+	if err != nil {
+		s.errs = append(s.errs, err)
+	}
+}
+
+// abandoned removes a staging directory that is old and that nobody holds.
+func (s *sweep) abandoned(path string) {
+	old, err := s.old(path)
+	if err != nil || !old {
+		s.fail(err)
+		return
+	}
+	lock, err := lockDir(s.repo.fs, path)
+	if errors.Is(err, errMoved) || err == nil && lock == nil {
+		return // somebody's, after all
+	}
+	if err != nil {
+		s.fail(err)
+		return
+	}
+	err = s.repo.discard(s.database, path)
+	s.done(path, errors.Join(err, lock.Close()))
+}
+
+func (s *sweep) backups(dbDir string) {
+	entries, err := s.repo.fs.ReadDir(dbDir)
+	if err != nil {
+		s.fail(writeError(err, "list %s", dbDir))
+		return
+	}
+	for _, e := range entries {
+		if !e.IsDir() || !ValidID(e.Name()) {
+			continue
+		}
+		path := filepath.Join(dbDir, e.Name())
+		_, err := s.repo.fs.Lstat(filepath.Join(path, manifestName))
+		switch {
+		case err == nil:
+			s.leftovers(path)
+		case errors.Is(err, fs.ErrNotExist):
+			old, err := s.old(path)
+			if err != nil || !old {
+				s.fail(err)
+				continue
+			}
+			s.done(path, s.repo.discard(s.database, path))
+		default:
+			s.fail(writeError(err, "look at %s", path))
+		}
+	}
+}
+
+// leftovers removes what a crash of Commit or Replace left beside the files
+// of a whole backup.
+func (s *sweep) leftovers(dir string) {
+	entries, err := s.repo.fs.ReadDir(dir)
+	if err != nil {
+		s.fail(writeError(err, "list %s", dir))
+		return
+	}
+	for _, e := range entries {
+		if e.IsDir() || e.Name() != lockName && !vfs.IsTemp(e.Name()) {
+			continue
+		}
+		path := filepath.Join(dir, e.Name())
+		info, err := s.repo.fs.Lstat(path)
+		if err == nil && info.ModTime.Before(s.before) {
+			s.done(path, removeIfThere(s.repo.fs, path))
+		}
+	}
+}
+
+// old reports whether neither the directory nor anything directly in it was
+// modified since the limit.
+func (s *sweep) old(dir string) (bool, error) {
+	info, err := s.repo.fs.Lstat(dir)
+	if err != nil {
+		return false, writeError(err, "look at %s", dir)
+	}
+	if !info.ModTime.Before(s.before) {
+		return false, nil
+	}
+	entries, err := s.repo.fs.ReadDir(dir)
+	if err != nil {
+		return false, writeError(err, "list %s", dir)
+	}
+	for _, e := range entries {
+		info, err := s.repo.fs.Lstat(filepath.Join(dir, e.Name()))
+		if err != nil {
+			return false, writeError(err, "look at %s", filepath.Join(dir, e.Name()))
+		}
+		if !info.ModTime.Before(s.before) {
+			return false, nil
+		}
+	}
+	return true, nil
+}

@@ -1,0 +1,229 @@
+package repo
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"canvasback/internal/failure"
+	"canvasback/internal/vfs"
+)
+
+// Staging is the private directory of one run, held by a lock from Stage until
+// Commit, Discard or Close. Names that begin with a dot are the repository's.
+type Staging struct {
+	repo          *Repo
+	database, key string
+	dir           string
+	lock          vfs.File // nil: released
+}
+
+// Stage makes the staging directory of the run with the key, or opens the one
+// that an earlier attempt left, and locks it: Busy if another attempt holds it.
+func (r *Repo) Stage(database, key string) (*Staging, error) {
+	if key == "" {
+		return nil, errors.New("stage: the run's key is empty")
+	}
+	dbDir, err := r.ensureDatabaseDir(database)
+	if err != nil {
+		return nil, err
+	}
+	if err := ensureDir(r.fs, filepath.Join(dbDir, stagingName)); err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(dbDir, stagingName, stagingDirName(key))
+	for {
+		if err := ensureDir(r.fs, dir); err != nil {
+			return nil, err
+		}
+		lock, err := lockDir(r.fs, dir)
+		if errors.Is(err, errMoved) {
+			continue // its holder discarded or committed it in between
+		}
+		if err != nil {
+			return nil, err
+		}
+		if lock == nil {
+			return nil, failure.Errorf(failure.Busy, "another attempt is writing %s", dir)
+		}
+		return &Staging{repo: r, database: database, key: key, dir: dir, lock: lock}, nil
+	}
+}
+
+// errMoved: the directory was renamed while its lock was being taken.
+var errMoved = errors.New("directory moved")
+
+// lockDir locks the lock file in dir; nil if another holds it. The name must
+// still lead to the locked file afterwards: a directory leaves its name before
+// its lock is released.
+func lockDir(fsys vfs.FS, dir string) (vfs.File, error) {
+	name := filepath.Join(dir, lockName)
+	f, err := fsys.OpenFile(name, os.O_RDWR|os.O_CREATE, filePerm)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, errMoved
+	}
+	if err != nil {
+		return nil, writeError(err, "lock %s", dir)
+	}
+	got, err := f.TryLock()
+	if err != nil {
+		return nil, errors.Join(writeError(err, "lock %s", dir), f.Close())
+	}
+	if !got {
+		return nil, f.Close()
+	}
+	held, err := f.Stat()
+	if err == nil {
+		var now vfs.Info
+		now, err = fsys.Lstat(name)
+		if errors.Is(err, fs.ErrNotExist) || err == nil && (now.Ino != held.Ino || now.Dev != held.Dev) {
+			err = errMoved
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// Dir is the staging directory. Files made in it should have mode 0600.
+func (s *Staging) Dir() string { return s.dir }
+
+// Commit turns the staging directory into the backup m.ID. The files that m
+// lists must be there with their sizes; everything else in the directory is
+// removed. Commit syncs all, writes SHA256SUMS and the manifest, and renames
+// the directory into place. After a failure the staging area is still held,
+// and Commit can be called again, here or after a new Stage. If the run's
+// backup exists already, the staging area is dropped and m becomes its
+// manifest.
+func (s *Staging) Commit(m *Manifest) error {
+	if s.lock == nil {
+		return fmt.Errorf("commit %s: the staging area was released", s.dir)
+	}
+	if m.Database != s.database || m.Run != s.key {
+		return fmt.Errorf("commit %s: the manifest is of run %q of %s, the staging area of run %q of %s", s.dir, m.Run, m.Database, s.key, s.database)
+	}
+	manifest, err := Encode(m)
+	if err != nil {
+		return fmt.Errorf("commit %s: %w", s.dir, err)
+	}
+	existing, err := s.repo.FindRun(s.database, s.key)
+	if err != nil {
+		return err
+	}
+	if existing != nil {
+		// Made by an attempt that may have died before syncing the rename.
+		if err := syncDir(s.repo.fs, filepath.Join(s.repo.dir, s.database)); err != nil {
+			return err
+		}
+		*m = *existing
+		return s.Discard()
+	}
+	if err := s.seal(m, manifest); err != nil {
+		return err
+	}
+	return s.publish(m.ID)
+}
+
+// seal makes the directory hold the listed files, the sums, the manifest and
+// the lock, all durable, and nothing else.
+func (s *Staging) seal(m *Manifest, manifest []byte) error {
+	fsys := s.repo.fs
+	keep := map[string]bool{sumsName: true, manifestName: true, lockName: true}
+	var sums bytes.Buffer
+	for _, f := range m.Files {
+		if err := syncFile(fsys, filepath.Join(s.dir, f.Name), f.Bytes); err != nil {
+			return err
+		}
+		keep[f.Name] = true
+		fmt.Fprintf(&sums, "%s  %s\n", f.SHA256, f.Name)
+	}
+	entries, err := fsys.ReadDir(s.dir)
+	if err != nil {
+		return writeError(err, "list %s", s.dir)
+	}
+	for _, e := range entries {
+		if keep[e.Name()] {
+			continue
+		}
+		if err := removeTree(fsys, filepath.Join(s.dir, e.Name()), e.IsDir()); err != nil {
+			return err
+		}
+	}
+	for _, f := range []struct {
+		name string
+		data []byte
+	}{{sumsName, sums.Bytes()}, {manifestName, manifest}} {
+		name := filepath.Join(s.dir, f.name)
+		if err := vfs.WriteAtomic(fsys, name, f.data, filePerm); err != nil {
+			return writeError(err, "write %s", name)
+		}
+	}
+	return syncDir(fsys, s.dir)
+}
+
+// publish renames the sealed directory. The lock file moves along and goes
+// after, so that no second attempt can lock the directory before the rename.
+func (s *Staging) publish(id string) error {
+	fsys := s.repo.fs
+	dbDir := filepath.Join(s.repo.dir, s.database)
+	final := filepath.Join(dbDir, id)
+	switch _, err := fsys.Lstat(final); {
+	case err == nil:
+		return failure.Errorf(failure.RepoCorrupt, "%s exists already, and not from this run", final)
+	case !errors.Is(err, fs.ErrNotExist):
+		return writeError(err, "look at %s", final)
+	}
+	if err := fsys.Rename(s.dir, final); err != nil {
+		return writeError(err, "commit %s as %s", s.dir, final)
+	}
+	// From here on the backup exists. An error of a sync is reported all the
+	// same: the next Stage and Commit find the backup and sync again.
+	err := errors.Join(syncDir(fsys, dbDir), syncDir(fsys, filepath.Join(dbDir, stagingName)))
+	fsys.Remove(filepath.Join(final, lockName)) // one that stays is swept later
+	return errors.Join(err, s.Close())
+}
+
+// syncFile checks that name is a regular file of the size and syncs it.
+func syncFile(fsys vfs.FS, name string, size int64) error {
+	info, err := fsys.Lstat(name)
+	switch {
+	case err != nil:
+		return writeError(err, "commit %s", name)
+	case !info.Mode.IsRegular():
+		return fmt.Errorf("commit %s: not a regular file", name)
+	case info.Size != size:
+		return fmt.Errorf("commit %s: it has %d bytes, the manifest says %d", name, info.Size, size)
+	}
+	f, err := fsys.Open(name)
+	if err != nil {
+		return writeError(err, "commit %s", name)
+	}
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return writeError(err, "sync %s", name)
+	}
+	return nil
+}
+
+// Discard removes the staging directory and releases it.
+func (s *Staging) Discard() error {
+	if s.lock == nil {
+		return nil
+	}
+	err := s.repo.discard(s.database, s.dir)
+	return errors.Join(err, s.Close())
+}
+
+// Close releases the staging area and keeps its files for a later Stage of the
+// same key. It does nothing after Commit or Discard.
+func (s *Staging) Close() error {
+	if s.lock == nil {
+		return nil
+	}
+	lock := s.lock
+	s.lock = nil
+	return lock.Close()
+}
