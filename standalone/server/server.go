@@ -1,0 +1,270 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	sdklog "go.temporal.io/sdk/log"
+	"go.temporal.io/server/temporal"
+)
+
+const loopback = "127.0.0.1"
+
+// startTries bounds how often Start picks other ports when another process
+// took one between the choice and its use.
+const startTries = 3
+
+// readyWait is how long the services may take to answer after they started.
+const readyWait = 60 * time.Second
+
+// Options says where the server keeps its state and listens.
+type Options struct {
+	// DBFile is the SQLite file, made if it is not there. Empty: in memory.
+	DBFile string
+	// FrontendPort and UIPort are TCP ports on 127.0.0.1; 0 picks a free one.
+	FrontendPort int
+	UIPort       int
+	// NoUI leaves the Web UI out.
+	NoUI bool
+	// Retention is how long closed runs stay visible in a file that is new;
+	// 0 means DefaultRetention.
+	Retention time.Duration
+	// Logger gets what the server says. Nil: LogFile does.
+	Logger *slog.Logger
+	// LogFile is appended to where Logger is nil. Empty: nothing is kept.
+	LogFile string
+}
+
+// DefaultRetention is how long closed runs stay visible.
+const DefaultRetention = 30 * 24 * time.Hour
+
+// Server is a running Temporal server with its UI.
+type Server struct {
+	temporal temporal.Server
+	ui       *webUI
+	frontend int
+	lock     *os.File
+	logFile  io.Closer
+	stop     sync.Once
+}
+
+// Start returns once the server answers calls on its namespace and the UI
+// serves pages. It fails with a *PortError where a port that was asked for is
+// taken, and with a *LockedError where another process uses the file.
+func Start(ctx context.Context, o Options) (*Server, error) {
+	if o.Retention == 0 {
+		o.Retention = DefaultRetention
+	}
+	s := &Server{}
+	if err := s.openLog(&o); err != nil {
+		return nil, err
+	}
+	if o.DBFile != "" {
+		lock, err := lockFile(o.DBFile)
+		if err != nil {
+			return nil, errors.Join(err, s.release())
+		}
+		s.lock = lock
+	}
+	var err error
+	for range startTries {
+		if err = s.start(ctx, o); err == nil {
+			return s, nil
+		}
+		automatic := o.FrontendPort == 0 || o.UIPort == 0
+		if !automatic || !errors.Is(err, syscall.EADDRINUSE) {
+			break
+		}
+		var taken *PortError
+		if errors.As(err, &taken) {
+			break
+		}
+	}
+	return nil, errors.Join(err, s.release())
+}
+
+func (s *Server) openLog(o *Options) error {
+	if o.Logger != nil {
+		return nil
+	}
+	if o.LogFile == "" {
+		o.Logger = slog.New(slog.DiscardHandler)
+		return nil
+	}
+	f, err := os.OpenFile(o.LogFile, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("server: open the log: %w", err)
+	}
+	s.logFile = f
+	o.Logger = slog.New(slog.NewJSONHandler(f, &slog.HandlerOptions{Level: slog.LevelInfo}))
+	return nil
+}
+
+func (s *Server) start(ctx context.Context, o Options) error {
+	p, err := choosePorts(o)
+	if err != nil {
+		return err
+	}
+	db, err := openSQLite(o)
+	if err != nil {
+		return err
+	}
+	s.frontend = p.frontend
+	options, err := serverOptions(db, p, o.Logger)
+	if err != nil {
+		return err
+	}
+	p.release()
+	if s.temporal, err = startTemporal(options); err != nil {
+		return fmt.Errorf("server: start the Temporal server: %w", err)
+	}
+	if !o.NoUI {
+		s.ui = startUI(p.ui, s.HostPort())
+	}
+	if err := s.ready(ctx); err != nil {
+		s.stopServices()
+		return err
+	}
+	return nil
+}
+
+// startTemporal turns what the server calls fatal, such as a port that another
+// process took a moment ago, into an error.
+func startTemporal(options []temporal.ServerOption) (s temporal.Server, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			f, ok := r.(*fatalError)
+			if !ok {
+				panic(r)
+			}
+			s, err = nil, f
+		}
+	}()
+	if s, err = temporal.NewServer(options...); err != nil {
+		return nil, err
+	}
+	if err := s.Start(); err != nil {
+		return nil, errors.Join(err, s.Stop())
+	}
+	return s, nil
+}
+
+// ready waits until the namespace and the UI answer.
+func (s *Server) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readyWait)
+	defer cancel()
+	c, err := client.NewLazyClient(client.Options{
+		HostPort: s.HostPort(),
+		Logger:   sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler)),
+	})
+	if err != nil {
+		return fmt.Errorf("server: %w", err)
+	}
+	defer c.Close()
+	err = poll(ctx, func() error {
+		call, cancel := context.WithTimeout(ctx, 5*time.Second)
+		defer cancel()
+		_, err := c.WorkflowService().DescribeNamespace(call, &workflowservice.DescribeNamespaceRequest{Namespace: Namespace})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("server: Temporal does not answer on %s: %w", s.HostPort(), err)
+	}
+	if s.ui == nil {
+		return nil
+	}
+	return s.ui.ready(ctx)
+}
+
+// poll calls f until it succeeds or ctx ends, and returns f's last error then.
+func poll(ctx context.Context, f func() error) error {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := f()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(context.Cause(ctx), err)
+		case <-tick.C:
+		}
+	}
+}
+
+// HostPort is the address of the gRPC frontend, "127.0.0.1:7233".
+func (s *Server) HostPort() string {
+	return net.JoinHostPort(loopback, strconv.Itoa(s.frontend))
+}
+
+// UIAddress is the URL of the Web UI without a slash at its end,
+// "http://127.0.0.1:8233"; empty where there is none.
+func (s *Server) UIAddress() string {
+	if s.ui == nil {
+		return ""
+	}
+	return s.ui.address()
+}
+
+// Client connects to the server; o's address and namespace are overwritten.
+// The caller closes it before Stop.
+func (s *Server) Client(o client.Options) (client.Client, error) {
+	o.HostPort = s.HostPort()
+	o.Namespace = Namespace
+	if o.Logger == nil {
+		o.Logger = sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler))
+	}
+	c, err := client.Dial(o)
+	if err != nil {
+		return nil, fmt.Errorf("server: connect to %s: %w", s.HostPort(), err)
+	}
+	return c, nil
+}
+
+// Stop ends the UI and all services, and returns when their ports are closed.
+// What they were told is on disk. It may be called more than once.
+func (s *Server) Stop() error {
+	var err error
+	s.stop.Do(func() {
+		err = errors.Join(s.stopServices(), s.release())
+	})
+	return err
+}
+
+func (s *Server) stopServices() error {
+	var err error
+	if s.ui != nil {
+		s.ui.stop()
+		s.ui = nil
+	}
+	if s.temporal != nil {
+		err = s.temporal.Stop()
+		s.temporal = nil
+	}
+	return err
+}
+
+func (s *Server) release() error {
+	var errs []error
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
+		s.lock = nil
+	}
+	if s.logFile != nil {
+		errs = append(errs, s.logFile.Close())
+		s.logFile = nil
+	}
+	return errors.Join(errs...)
+}
