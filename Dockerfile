@@ -1,0 +1,49 @@
+# Images of the worker, the starter and the sample service of
+# docker-compose.yml. The DuckDB driver is a C++ library built for glibc, so
+# that the last stages are Debian, not Alpine or an empty image.
+
+FROM golang:1.26.8-bookworm AS build
+WORKDIR /src
+# The workspace would pull the requirements of the standalone module in.
+ENV GOWORK=off CGO_ENABLED=1
+COPY go.mod go.sum ./
+RUN go mod download
+COPY internal internal
+COPY activities activities
+COPY workflows workflows
+COPY worker worker
+COPY starter starter
+RUN go build -trimpath -ldflags='-s -w' -o /out/worker ./worker
+RUN go build -trimpath -ldflags='-s -w' -o /out/starter ./starter
+
+FROM debian:12.12-slim AS base
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends ca-certificates libstdc++6 \
+ && rm -rf /var/lib/apt/lists/* \
+ && groupadd --gid 10001 canvasback \
+ && useradd --uid 10001 --gid canvasback --no-create-home --home-dir /tmp canvasback \
+ && install -d -o canvasback -g canvasback /data /backups
+USER canvasback
+WORKDIR /tmp
+
+FROM base AS worker
+COPY --from=build /out/worker /usr/local/bin/worker
+# For lists, checks and restores beside the backups, and for backups by hand.
+COPY --from=build /out/starter /usr/local/bin/starter
+ENTRYPOINT ["/usr/local/bin/worker"]
+
+FROM base AS starter
+COPY --from=build /out/starter /usr/local/bin/starter
+ENTRYPOINT ["/usr/local/bin/starter"]
+
+# A service that holds a DuckDB file open and writes it all the time.
+FROM node:22.21.1-bookworm-slim AS sample
+WORKDIR /srv
+COPY examples/node-service/package.json examples/node-service/package-lock.json ./
+RUN npm ci --omit=dev
+COPY examples/node-service/ ./
+RUN groupadd --gid 10001 canvasback \
+ && useradd --uid 10001 --gid canvasback --no-create-home --home-dir /tmp canvasback \
+ && install -d -o canvasback -g canvasback /data
+USER canvasback
+ENTRYPOINT ["node", "service.mjs"]
