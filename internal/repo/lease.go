@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -43,9 +42,6 @@ func (r *Repo) Acquire(database, run string, now time.Time) (*Lease, error) {
 		return nil, err
 	}
 	lock, err := lockDir(r.fs, dir)
-	if errors.Is(err, errMoved) {
-		err = fmt.Errorf("lock %s: it was moved away", dir)
-	}
 	if err != nil {
 		return nil, err
 	}

@@ -192,7 +192,7 @@ func (s *sweep) abandoned(path string) {
 		return
 	}
 	lock, err := lockDir(s.repo.fs, path)
-	if errors.Is(err, errMoved) || err == nil && lock == nil {
+	if errors.Is(err, fs.ErrNotExist) || err == nil && lock == nil {
 		return // somebody's, after all
 	}
 	if err != nil {
@@ -210,10 +210,11 @@ func (s *sweep) backups(dbDir string) {
 		return
 	}
 	for _, e := range entries {
+		path := filepath.Join(dbDir, e.Name())
 		if !e.IsDir() || !ValidID(e.Name()) {
+			s.leftover(path)
 			continue
 		}
-		path := filepath.Join(dbDir, e.Name())
 		_, err := s.repo.fs.Lstat(filepath.Join(path, manifestName))
 		switch {
 		case err == nil:
@@ -240,14 +241,21 @@ func (s *sweep) leftovers(dir string) {
 		return
 	}
 	for _, e := range entries {
-		if e.IsDir() || e.Name() != lockName && !vfs.IsTemp(e.Name()) {
-			continue
-		}
-		path := filepath.Join(dir, e.Name())
-		info, err := s.repo.fs.Lstat(path)
-		if err == nil && info.ModTime.Before(s.before) {
-			s.done(path, removeIfThere(s.repo.fs, path))
-		}
+		s.leftover(filepath.Join(dir, e.Name()))
+	}
+}
+
+// leftover removes one file if it is old, and temporary or the lock file that
+// a backup has from its staging.
+func (s *sweep) leftover(path string) {
+	base := filepath.Base(path)
+	fromStaging := base == lockName && ValidID(filepath.Base(filepath.Dir(path)))
+	if !fromStaging && !vfs.IsTemp(base) {
+		return
+	}
+	info, err := s.repo.fs.Lstat(path)
+	if err == nil && info.Mode.IsRegular() && info.ModTime.Before(s.before) {
+		s.done(path, removeIfThere(s.repo.fs, path))
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"canvasback/internal/failure"
@@ -40,7 +39,7 @@ func (r *Repo) Stage(database, key string) (*Staging, error) {
 			return nil, err
 		}
 		lock, err := lockDir(r.fs, dir)
-		if errors.Is(err, errMoved) {
+		if errors.Is(err, fs.ErrNotExist) {
 			continue // its holder discarded or committed it in between
 		}
 		if err != nil {
@@ -53,40 +52,15 @@ func (r *Repo) Stage(database, key string) (*Staging, error) {
 	}
 }
 
-// errMoved: the directory was renamed while its lock was being taken.
-var errMoved = errors.New("directory moved")
-
-// lockDir locks the lock file in dir; nil if another holds it. The name must
-// still lead to the locked file afterwards: a directory leaves its name before
-// its lock is released.
+// lockDir locks the lock file in dir; nil if another holds it, fs.ErrNotExist
+// if the directory is gone. A directory leaves its name before its lock is
+// released.
 func lockDir(fsys vfs.FS, dir string) (vfs.File, error) {
-	name := filepath.Join(dir, lockName)
-	f, err := fsys.OpenFile(name, os.O_RDWR|os.O_CREATE, filePerm)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, errMoved
-	}
+	lock, err := vfs.LockFile(fsys, filepath.Join(dir, lockName), filePerm)
 	if err != nil {
 		return nil, writeError(err, "lock %s", dir)
 	}
-	got, err := f.TryLock()
-	if err != nil {
-		return nil, errors.Join(writeError(err, "lock %s", dir), f.Close())
-	}
-	if !got {
-		return nil, f.Close()
-	}
-	held, err := f.Stat()
-	if err == nil {
-		var now vfs.Info
-		now, err = fsys.Lstat(name)
-		if errors.Is(err, fs.ErrNotExist) || err == nil && (now.Ino != held.Ino || now.Dev != held.Dev) {
-			err = errMoved
-		}
-	}
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
+	return lock, nil
 }
 
 // Dir is the staging directory. Files made in it should have mode 0600.
