@@ -254,3 +254,26 @@ func TestTwoProcessesCommitOneRun(t *testing.T) {
 		}
 	}
 }
+
+// TestReplaceMakesAnUnsyncedCommitDurable: a commit renames its directory, and
+// the sync of the rename fails; a retry finds the backup and verifies it.
+func TestReplaceMakesAnUnsyncedCommitDurable(t *testing.T) {
+	mem := newMem(t)
+	renamed := false
+	fsys := vfstest.Intercept(mem, func(op vfstest.Op) error {
+		renamed = renamed || op.Kind == vfstest.OpRename && filepath.Base(filepath.Dir(op.Name)) == stagingName
+		if renamed && op.Kind == vfstest.OpSyncDir {
+			return syscall.EIO
+		}
+		return nil
+	})
+	_, err := backup(&Repo{fs: fsys, dir: "/repo"}, "run-1", start, StateCopied)
+	require.ErrorIs(t, err, syscall.EIO)
+	require.Empty(t, checkWhole(t, mem.CrashClone(0)), "not durable yet")
+	m, err := open(t, mem).FindRun("shop", "run-1")
+	require.NoError(t, err)
+	require.NotNil(t, m)
+	m.State = StateVerified
+	require.NoError(t, open(t, mem).Replace(m))
+	require.Len(t, checkWhole(t, mem.CrashClone(0)), 1)
+}

@@ -136,7 +136,7 @@ func (s *Staging) seal(m *Manifest, manifest []byte) error {
 			return writeError(err, "write %s", name)
 		}
 	}
-	return syncDir(fsys, s.dir)
+	return nil // WriteAtomic has synced the directory, after all else in it
 }
 
 // publish renames the sealed directory. The lock file moves along and goes
