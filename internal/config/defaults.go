@@ -1,0 +1,52 @@
+package config
+
+import (
+	"os"
+	"time"
+)
+
+// Defaults of what a configuration leaves out.
+const (
+	DefaultKeepLast          = 10
+	DefaultCheckpointTimeout = Duration(time.Minute)
+	DefaultSettle            = Duration(5 * time.Second)
+	DefaultCopyAttempts      = 60
+	DefaultCopyTimeout       = Duration(6 * time.Hour)
+	DefaultVerifyLevel       = "full"
+	DefaultVerifyTimeout     = Duration(time.Hour)
+	DefaultAssertionTimeout  = Duration(time.Minute)
+)
+
+// KeepAll, as retention.keep_last, keeps every backup.
+const KeepAll = -1
+
+// fillIn sets what is still zero to its default. A host name that cannot be
+// found out stays empty, which check reports.
+func (c *Config) fillIn() {
+	if c.Host == "" {
+		c.Host, _ = os.Hostname()
+	}
+	setDefault(&c.Copies, 1)
+	for i := range c.Databases {
+		d := &c.Databases[i]
+		setDefault(&d.Checkpoint.Mode, CheckpointNone)
+		setDefault(&d.Checkpoint.Timeout, DefaultCheckpointTimeout)
+		setDefault(&d.Checkpoint.OnError, OnErrorContinue)
+		setDefault(&d.Copy.Settle, DefaultSettle)
+		setDefault(&d.Copy.Attempts, DefaultCopyAttempts)
+		setDefault(&d.Copy.Timeout, DefaultCopyTimeout)
+		setDefault(&d.Verify.Level, DefaultVerifyLevel)
+		setDefault(&d.Verify.Timeout, DefaultVerifyTimeout)
+		setDefault(&d.Retention.KeepLast, DefaultKeepLast)
+		for j := range d.Assertions {
+			setDefault(&d.Assertions[j].Timeout, DefaultAssertionTimeout)
+		}
+	}
+}
+
+func setDefault[T comparable](v *T, to T) {
+	var zero T
+	if *v == zero {
+		*v = to
+	}
+}

@@ -1,0 +1,165 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"canvasback/internal/failure"
+)
+
+// maxFile bounds a configuration file, in bytes.
+const maxFile = 1 << 20
+
+// Load reads the configuration file path: strictly, with defaults filled in
+// and relative paths taken from the file's own directory. All faults come back
+// in one failure.InvalidConfig, a line of text each: "path:line: fault".
+func Load(path string) (*Config, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, failure.Errorf(failure.InvalidConfig, "configuration file %s: %w", path, err)
+	}
+	data, err := readBounded(abs)
+	if err != nil {
+		return nil, failure.Errorf(failure.InvalidConfig, "configuration file %s: %w", path, err)
+	}
+	c, at, faults := parse(data)
+	if !slices.ContainsFunc(faults, func(f fault) bool { return f.syntax }) {
+		faults = append(faults, c.checkZeros(at)...)
+		c.absolute(filepath.Dir(abs))
+		c.fillIn()
+		faults = append(faults, c.check()...)
+	}
+	if err := report(path, faults, at); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func readBounded(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, reason(err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return nil, reason(err)
+	}
+	if len(data) > maxFile {
+		return nil, fmt.Errorf("larger than %d bytes", maxFile)
+	}
+	return data, nil
+}
+
+// reason drops the path from an error whose message will name it anyway.
+func reason(err error) error {
+	if pe, ok := errors.AsType[*os.PathError](err); ok {
+		return pe.Err
+	}
+	return err
+}
+
+// parse decodes data as far as it goes. The faults are those of the form
+// alone: syntax, unknown or repeated keys, values of the wrong type.
+func parse(data []byte) (*Config, lines, []fault) {
+	c := &Config{}
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	dec.KnownFields(true)
+	err := dec.Decode(c)
+	faults := decodeFaults(err)
+	if err == nil && dec.Decode(new(yaml.Node)) != io.EOF {
+		faults = append(faults, fault{text: "one YAML document is wanted, and there is more"})
+	}
+	at := lines{}
+	var root yaml.Node
+	if yaml.Unmarshal(data, &root) == nil {
+		at.add("", &root)
+		if len(faults) > 0 && len(root.Content) > 0 && root.Content[0].Kind != yaml.MappingNode {
+			faults[0].syntax = true
+		}
+	}
+	return c, at, faults
+}
+
+// decodeFaults takes the decoder's error apart. An empty file is no fault of
+// its own: what it lacks is reported by name.
+func decodeFaults(err error) []fault {
+	if err == nil || errors.Is(err, io.EOF) {
+		return nil
+	}
+	te, ok := errors.AsType[*yaml.TypeError](err)
+	if !ok {
+		line, text := cutLine(strings.TrimPrefix(err.Error(), "yaml: "))
+		return []fault{{line: line, text: text, form: true, syntax: true}}
+	}
+	var faults []fault
+	for _, e := range te.Errors {
+		line, text := cutLine(e)
+		faults = append(faults, fault{line: line, text: plain(text), form: true})
+	}
+	return faults
+}
+
+// cutLine splits "line 7: text".
+func cutLine(s string) (int, string) {
+	var line int
+	if n, err := fmt.Sscanf(s, "line %d:", &line); err != nil || n != 1 {
+		return 0, s
+	}
+	_, text, _ := strings.Cut(s, ": ")
+	return line, text
+}
+
+// plain rewords what the decoder says about Go types.
+func plain(text string) string {
+	if key, _, ok := strings.Cut(strings.TrimPrefix(text, "field "), " not found in type "); ok {
+		return fmt.Sprintf("unknown key %q", key)
+	}
+	value, kind, ok := strings.Cut(strings.TrimPrefix(text, "cannot unmarshal "), " into ")
+	if !ok {
+		return text
+	}
+	_, value, found := strings.Cut(value, " ")
+	switch {
+	case kind == "int":
+		kind = "a whole number"
+	case kind == "string":
+		kind = "text"
+	case strings.HasPrefix(kind, "[]"):
+		kind = "a list"
+	case strings.HasPrefix(kind, "config."):
+		kind = "a set of keys"
+	}
+	if !found {
+		return fmt.Sprintf("%s is wanted here", kind)
+	}
+	return fmt.Sprintf("%s is wanted here, not %s", kind, strings.Trim(value, "`"))
+}
+
+// absolute makes relative paths start at dir.
+func (c *Config) absolute(dir string) {
+	from := func(p string) string {
+		if p == "" || filepath.IsAbs(p) {
+			return p
+		}
+		return filepath.Join(dir, p)
+	}
+	c.Repository = from(c.Repository)
+	for i := range c.Databases {
+		d := &c.Databases[i]
+		d.Path = from(d.Path)
+		d.Checkpoint.Socket = from(d.Checkpoint.Socket)
+		// A bare command name is looked up in PATH.
+		if cmd := d.Checkpoint.Command; len(cmd) > 0 && strings.Contains(cmd[0], "/") {
+			cmd[0] = from(cmd[0])
+		}
+	}
+}
