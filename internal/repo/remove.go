@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"canvasback/internal/failure"
@@ -87,30 +88,22 @@ func (r *Repo) discard(database, dir string) error {
 	if err := errors.Join(syncDir(r.fs, filepath.Dir(dir)), syncDir(r.fs, staging)); err != nil {
 		return err
 	}
-	if err := removeTree(r.fs, gone, true); err != nil {
+	if err := removeTree(r.fs, gone); err != nil {
 		return err
 	}
 	return syncDir(r.fs, staging)
 }
 
-// removeTree removes path and what is below it, a manifest before the rest,
-// and follows no links. What is gone already is no error.
-func removeTree(fsys vfs.FS, path string, isDir bool) error {
-	if isDir {
-		if err := removeIfThere(fsys, filepath.Join(path, manifestName)); err != nil {
-			return err
-		}
-		entries, err := fsys.ReadDir(path)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return writeError(err, "list %s", path)
-		}
-		for _, e := range entries {
-			if err := removeTree(fsys, filepath.Join(path, e.Name()), e.IsDir()); err != nil {
-				return err
-			}
-		}
+// removeTree removes a directory or file, a manifest before the rest.
+func removeTree(fsys vfs.FS, path string) error {
+	err := removeIfThere(fsys, filepath.Join(path, manifestName))
+	if err != nil && !errors.Is(err, syscall.ENOTDIR) {
+		return err
 	}
-	return removeIfThere(fsys, path)
+	if err := vfs.RemoveAll(fsys, path); err != nil {
+		return writeError(err, "remove %s", path)
+	}
+	return nil
 }
 
 func removeIfThere(fsys vfs.FS, path string) error {
@@ -168,7 +161,7 @@ func (s *sweep) staging(dir string) {
 		switch {
 		case !e.IsDir():
 		case strings.HasPrefix(e.Name(), gonePrefix):
-			s.done(path, removeTree(s.repo.fs, path, true))
+			s.done(path, removeTree(s.repo.fs, path))
 		default:
 			s.abandoned(path)
 		}

@@ -123,8 +123,9 @@ func (s *Staging) seal(m *Manifest, manifest []byte) error {
 		if keep[e.Name()] {
 			continue
 		}
-		if err := removeTree(fsys, filepath.Join(s.dir, e.Name()), e.IsDir()); err != nil {
-			return err
+		name := filepath.Join(s.dir, e.Name())
+		if err := vfs.RemoveAll(fsys, name); err != nil {
+			return writeError(err, "remove %s", name)
 		}
 	}
 	for _, f := range []struct {

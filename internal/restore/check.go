@@ -1,0 +1,84 @@
+package restore
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+
+	"canvasback/internal/duckfile"
+	"canvasback/internal/failure"
+	"canvasback/internal/repo"
+)
+
+// check reads the restored database with the engine and compares it with what
+// the manifest says that verification read.
+func (r *run) check(ctx context.Context) error {
+	if r.req.Scan == nil {
+		return nil
+	}
+	path, readWrite, err := r.scanPath(ctx)
+	if err != nil {
+		return fmt.Errorf("%s is in place, but was not checked: %w", r.target, err)
+	}
+	tables, err := r.req.Scan(ctx, path, readWrite)
+	if err != nil {
+		return fmt.Errorf("%s is in place, but did not pass its check: %w", r.target, err)
+	}
+	r.result.Tables = tables
+	if r.manifest.Verification == nil {
+		return nil // only with AllowUnverified: nothing to compare with
+	}
+	if diff := firstDifference(r.manifest.Verification.Tables, tables); diff != "" {
+		return failure.Errorf(failure.BackupBad, "%s is in place, but does not read as backup %s did when it was verified: %s", r.target, r.manifest.ID, diff)
+	}
+	return nil
+}
+
+// scanPath is the restored file itself, or a scratch copy where only a writer
+// can replay the WAL: the first open of the restored file belongs to its owner.
+func (r *run) scanPath(ctx context.Context) (path string, readWrite bool, err error) {
+	if r.wal == nil || !r.needsWrite() {
+		return r.target, false, nil
+	}
+	scratch := filepath.Join(r.stage, "scan.duckdb")
+	for _, suffix := range []string{"", ".wal"} {
+		if _, err := copyTo(ctx, r.fs, r.target+suffix, scratch+suffix, 0o600, nil, nil); err != nil {
+			return "", false, err
+		}
+	}
+	return scratch, true, nil
+}
+
+// needsWrite asks the restored WAL. One that cannot be judged is tried on a
+// scratch copy, which is right for every WAL.
+func (r *run) needsWrite() bool {
+	f, err := r.fs.Open(r.target + ".wal")
+	if err != nil {
+		return true
+	}
+	defer f.Close()
+	wal, err := duckfile.ScanWAL(f, r.wal.Bytes)
+	return err != nil || wal.NeedsWrite || r.manifest.Verification != nil && r.manifest.Verification.ReadWrite
+}
+
+// firstDifference compares tables by name, rows and, where both have one,
+// fingerprint; empty if they agree.
+func firstDifference(want, got []repo.Table) string {
+	byName := func(a, b repo.Table) int { return cmp.Compare(a.Name, b.Name) }
+	want, got = slices.SortedFunc(slices.Values(want), byName), slices.SortedFunc(slices.Values(got), byName)
+	for i := range max(len(want), len(got)) {
+		switch {
+		case i >= len(got) || i < len(want) && want[i].Name < got[i].Name:
+			return fmt.Sprintf("table %s is missing", want[i].Name)
+		case i >= len(want) || got[i].Name < want[i].Name:
+			return fmt.Sprintf("table %s was not there", got[i].Name)
+		case want[i].Rows != got[i].Rows:
+			return fmt.Sprintf("table %s has %d rows, then %d", want[i].Name, got[i].Rows, want[i].Rows)
+		case want[i].Fingerprint != "" && got[i].Fingerprint != "" && want[i].Fingerprint != got[i].Fingerprint:
+			return fmt.Sprintf("table %s has fingerprint %s, then %s", want[i].Name, got[i].Fingerprint, want[i].Fingerprint)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,203 @@
+// Package restore puts a backup back in place as a database file.
+//
+// The files are copied into a hidden directory beside the target, hashed on
+// the way, compared with the manifest and synced before anything at the target
+// changes. Then, each step durable before the next:
+//
+//  1. With KeepOld, copies of the old WAL files appear beside the name that
+//     the old database will have, <target>.before-<UTC time>.
+//  2. The old database is renamed to that name, then its WAL files.
+//  3. The new WAL is renamed into place, where the backup has one.
+//  4. The new database is renamed into place.
+//
+// So a database at the target always has its own WAL or, where it has none, no
+// other's. An interruption leaves the target whole (the old or the new one) or
+// absent; where it is absent, a WAL may stand alone, and the old database,
+// never deleted, is complete under its .before name. Running the restore again
+// finishes it.
+//
+// The new file has the permissions of the one it replaces, else 0600, and
+// belongs to the user who restores.
+package restore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"canvasback/internal/failure"
+	"canvasback/internal/repo"
+	"canvasback/internal/vfs"
+)
+
+// Request says what to restore, and where to.
+type Request struct {
+	FS       vfs.FS
+	Repo     *repo.Repo
+	Database string
+	Backup   string // an ID, or repo.Latest
+	Target   string // the database file to make
+	// KeepOld moves what is at the target aside instead of refusing it.
+	KeepOld bool
+	// AllowUnverified accepts a backup in any state.
+	AllowUnverified bool
+	// Scan opens the database at path with the engine and reads all of it; nil
+	// skips the check. readWrite says that it is a scratch copy whose WAL can
+	// only be replayed by a writer. A verdict against the file has a kind
+	// (failure.BackupBad); other errors are passed on as they are.
+	Scan func(ctx context.Context, path string, readWrite bool) ([]repo.Table, error)
+	// Progress is called with bytes copied and bytes in all; nil: not called.
+	Progress func(done, total int64)
+	// Now names what is moved aside; zero: the time of the call.
+	Now time.Time
+}
+
+// Result says what was restored. Bytes is the size of Files.
+type Result struct {
+	ID         string       `json:"id"`
+	Target     string       `json:"target"`
+	Files      []repo.File  `json:"files"`
+	Bytes      int64        `json:"bytes"`
+	MovedAside []string     `json:"moved_aside"`
+	Tables     []repo.Table `json:"tables"`
+	Seconds    float64      `json:"seconds"`
+}
+
+// walSuffixes are what DuckDB keeps beside a database file.
+var walSuffixes = []string{".wal", ".wal.checkpoint", ".wal.recovery"}
+
+// Run restores. Errors by kind: UnknownDatabase, UnknownBackup and RepoCorrupt
+// as of repo.Get; BackupBad for a backup that is not verified, whose files are
+// not those of the manifest, or that reads differently afterwards (then the
+// restored file stays, and the Result comes along); TargetBad, TargetExists and
+// TargetInUse; Interrupted when ctx ends.
+func Run(ctx context.Context, req Request) (*Result, error) {
+	begin := time.Now()
+	if req.Now.IsZero() {
+		req.Now = begin
+	}
+	m, err := req.Repo.Get(req.Database, req.Backup)
+	if err != nil {
+		return nil, err
+	}
+	r, err := newRun(req, m)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.checkTarget(); err != nil {
+		return nil, err
+	}
+	if err := r.openStage(); err != nil {
+		return nil, err
+	}
+	err = r.steps(ctx)
+	err = errors.Join(err, r.closeStage())
+	r.result.Seconds = time.Since(begin).Seconds()
+	if err != nil && !r.placed {
+		return nil, err
+	}
+	return r.result, err
+}
+
+// run is the state of one restore.
+type run struct {
+	req      Request
+	fs       vfs.FS
+	manifest *repo.Manifest
+	db       repo.File
+	wal      *repo.File // nil: the backup has none
+	target   string
+	dir      string // of the target
+	perm     fs.FileMode
+	stage    string
+	lock     vfs.File
+	placed   bool // the new database is at the target
+	result   *Result
+}
+
+func newRun(req Request, m *repo.Manifest) (*run, error) {
+	if m.State != repo.StateVerified && !req.AllowUnverified {
+		return nil, failure.Errorf(failure.BackupBad, "backup %s of %s is in state %q, not verified, and is not restored unasked", m.ID, m.Database, m.State)
+	}
+	r := &run{req: req, fs: req.FS, manifest: m, target: filepath.Clean(req.Target), perm: 0o600}
+	r.dir = filepath.Dir(r.target)
+	r.result = &Result{ID: m.ID, Target: r.target, Files: m.Files, MovedAside: []string{}}
+	for _, f := range m.Files {
+		r.result.Bytes += f.Bytes
+		if strings.HasSuffix(f.Name, ".wal") {
+			r.wal = &f
+		} else {
+			r.db = f
+		}
+	}
+	known := len(m.Files) == 1 && r.wal == nil || len(m.Files) == 2 && r.wal != nil && r.wal.Name == r.db.Name+".wal"
+	if !known {
+		return nil, failure.Errorf(failure.RepoCorrupt, "backup %s of %s does not list one database and its WAL", m.ID, m.Database)
+	}
+	return r, r.checkPlace()
+}
+
+// checkPlace looks at the target's directory.
+func (r *run) checkPlace() error {
+	if base := filepath.Base(r.target); r.req.Target == "" || base == "." || base == ".." || base == string(filepath.Separator) {
+		return failure.Errorf(failure.TargetBad, "%q does not name a file", r.req.Target)
+	}
+	rel, err := filepath.Rel(r.req.Repo.Dir(), r.target)
+	if err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator)) {
+		return failure.Errorf(failure.TargetBad, "%s is inside the repository %s", r.target, r.req.Repo.Dir())
+	}
+	info, err := r.fs.Stat(r.dir)
+	if err != nil {
+		return targetError(err, "look at the directory %s", r.dir)
+	}
+	if !info.Mode.IsDir() {
+		return failure.Errorf(failure.TargetBad, "%s is not a directory", r.dir)
+	}
+	return nil
+}
+
+// steps does the work between opening and closing the staging directory.
+func (r *run) steps(ctx context.Context) error {
+	if err := r.checkSpace(); err != nil {
+		return err
+	}
+	if err := r.copyFiles(ctx); err != nil {
+		return err
+	}
+	if err := r.checkTarget(); err != nil { // the copy took a while
+		return err
+	}
+	if r.req.KeepOld {
+		if err := r.moveAside(); err != nil {
+			return r.withAside(err)
+		}
+	}
+	if err := r.place(); err != nil {
+		return r.withAside(err)
+	}
+	return r.check(ctx)
+}
+
+// withAside adds where the old files are to an error.
+func (r *run) withAside(err error) error {
+	if len(r.result.MovedAside) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w (moved aside before that: %s)", err, strings.Join(r.result.MovedAside, ", "))
+}
+
+// targetError gives an error of the target's file system its kind.
+func targetError(err error, format string, args ...any) error {
+	what := fmt.Sprintf(format, args...)
+	for _, known := range []error{fs.ErrNotExist, fs.ErrPermission, syscall.EROFS, syscall.ENOSPC, syscall.EDQUOT, syscall.ENOTDIR, syscall.ENAMETOOLONG} {
+		if errors.Is(err, known) {
+			return failure.Errorf(failure.TargetBad, "%s: %w", what, err)
+		}
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
