@@ -3,11 +3,16 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"time"
 )
 
 // Verdicts on the file that the child was asked to read. Any other error is an
-// accident of this machine (the child could not be started, the context ended).
+// accident of this machine (the child could not be started, the context ended,
+// ErrResources, ErrLocked).
 var (
 	// ErrRejected: the engine opened or read the copy and reported an error.
 	ErrRejected = errors.New("engine: the engine rejects the database")
@@ -17,6 +22,15 @@ var (
 	ErrTimeout = errors.New("engine: the engine did not finish in time")
 	// ErrTooNew: the storage version is newer than the engine can read.
 	ErrTooNew = errors.New("engine: the database needs a newer engine")
+)
+
+// Accidents that say nothing about the file.
+var (
+	// ErrResources: the engine ran into its memory limit, a full or failing
+	// disk, or a missing permission.
+	ErrResources = errors.New("engine: the engine lacks memory, disk or permission here")
+	// ErrLocked: another process holds the database open; the text names it.
+	ErrLocked = errors.New("engine: another process holds the database")
 )
 
 // Level is how much Scan reads.
@@ -74,18 +88,66 @@ type AssertionResult struct {
 	Passed bool   `json:"passed"`
 }
 
-// Scan opens the database in a child process and reads it.
+// Scan opens the database in a child process and reads it. A request that may
+// write is checkpointed after the reading, opened again read-only and must
+// still have the same rows; assertions always run on a read-only database.
 func Scan(ctx context.Context, req ScanRequest) (*ScanReport, error) {
-	return nil, errors.New("engine: not built yet")
+	path, err := existing(req.Path)
+	if err != nil {
+		return nil, err
+	}
+	req.Path = path
+	if req.TempDir != "" {
+		// The child may be killed while it spills: its files go with this directory.
+		dir, err := os.MkdirTemp(req.TempDir, "engine-")
+		if err != nil {
+			return nil, fmt.Errorf("engine: make a directory to spill to: %w", err)
+		}
+		defer os.RemoveAll(dir)
+		if req.TempDir, err = filepath.Abs(dir); err != nil {
+			return nil, fmt.Errorf("engine: make a directory to spill to: %w", err)
+		}
+	}
+	return run(ctx, request{Kind: kindScan, Path: path, Scan: &req}, req.Timeout, req.Progress)
 }
 
 // Checkpoint opens the database read-write in a child process, which must get
-// the engine's lock, runs CHECKPOINT and closes it.
+// the engine's lock, runs CHECKPOINT and closes it. ErrLocked means that
+// another process, which the error names, holds the database. Timeout 0 means
+// no limit.
 func Checkpoint(ctx context.Context, path string, timeout time.Duration) error {
-	return errors.New("engine: not built yet")
+	path, err := existing(path)
+	if err != nil {
+		return err
+	}
+	_, err = run(ctx, request{Kind: kindCheckpoint, Path: path}, timeout, nil)
+	return err
 }
 
-// RunIfChild takes over the process if it was started as an engine child, and
-// never returns then. Every main and TestMain whose process calls Scan or
-// Checkpoint calls it first.
-func RunIfChild() {}
+// existing refuses what the engine would create or fill: opening a missing or
+// an empty file read-write makes a new database of it.
+func existing(path string) (string, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", fmt.Errorf("engine: %s: %w", path, err)
+	}
+	info, err := os.Stat(abs)
+	if err != nil {
+		return "", fmt.Errorf("engine: %w", err)
+	}
+	switch {
+	case !info.Mode().IsRegular():
+		return "", fmt.Errorf("%w %s: not a regular file", ErrRejected, abs)
+	case info.Size() == 0:
+		return "", fmt.Errorf("%w %s: the file is empty", ErrRejected, abs)
+	}
+	// The engine follows symbolic links before it derives the WAL's name.
+	real, err := filepath.EvalSymlinks(abs)
+	if err != nil {
+		return "", fmt.Errorf("engine: %w", err)
+	}
+	if strings.ContainsRune(abs+real, '?') {
+		return "", fmt.Errorf("engine: %s: the engine does not find the WAL of a file whose path holds a question mark", abs)
+	}
+	return abs, nil
+}

@@ -1,0 +1,66 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+)
+
+// RunTest starts a child for a request that only test binaries know.
+func RunTest(ctx context.Context, kind, path string, timeout time.Duration) error {
+	_, err := run(ctx, request{Kind: kind, Path: path}, timeout, nil)
+	return err
+}
+
+// AddTestRequests teaches children of the test binary to fail.
+func AddTestRequests() {
+	add := func(kind string, f func(out *replies)) {
+		handlers[kind] = func(_ context.Context, _ request, out *replies) (*ScanReport, error) {
+			f(out)
+			return &ScanReport{}, nil
+		}
+	}
+	add("kill", func(*replies) { _ = syscall.Kill(os.Getpid(), syscall.SIGKILL) })
+	add("segv", func(*replies) { _ = syscall.Kill(os.Getpid(), syscall.SIGSEGV); time.Sleep(time.Hour) })
+	add("panic", func(*replies) { panic("the engine gave up") })
+	add("exit", func(*replies) { os.Exit(0) })
+	add("status", func(out *replies) { _ = out.send(reply{Report: &ScanReport{}}); os.Exit(3) })
+	add("hang", func(*replies) { time.Sleep(time.Hour) })
+	add("garbage", func(out *replies) { fmt.Fprintln(out.w, "Segmentation fault"); time.Sleep(time.Hour) })
+	add("twice", func(out *replies) { _ = out.send(reply{Report: &ScanReport{}}) })
+	add("chatty", func(*replies) { fmt.Println("a library talks on stdout") })
+	add("flood", func(*replies) {
+		for range 100_000 {
+			fmt.Fprintln(os.Stderr, "error error error error error error error error")
+		}
+		os.Exit(1)
+	})
+	handlers["environ"] = func(context.Context, request, *replies) (*ScanReport, error) {
+		return nil, &childError{Class: classSetup, Text: fmt.Sprint(os.Environ())}
+	}
+	handlers["pid"] = func(_ context.Context, req request, out *replies) (*ScanReport, error) {
+		if err := os.WriteFile(req.Path, []byte(fmt.Sprint(os.Getpid())), 0o600); err != nil {
+			return nil, err
+		}
+		time.Sleep(time.Hour)
+		return nil, errors.New("nobody killed the child")
+	}
+}
+
+// For the tests of the column types.
+var (
+	GeneratedColumns = generatedColumns
+	ClassOf          = func(text string) string { return classify(errors.New(text)).Class }
+)
+
+// EncodeType is the expression that renders a value x of the type.
+func EncodeType(text, x string) (string, error) {
+	t, err := parseType(text)
+	if err != nil {
+		return "", err
+	}
+	return concat(encodeArgs(t, x, 0)), nil
+}

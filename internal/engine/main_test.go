@@ -1,0 +1,44 @@
+package engine_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"canvasback/internal/engine"
+	"canvasback/internal/engine/enginetest"
+)
+
+func TestMain(m *testing.M) {
+	engine.AddTestRequests()
+	enginetest.RunIfChild()
+	os.Exit(m.Run())
+}
+
+// request is a full scan of path with everything it needs.
+func request(t *testing.T, path string) engine.ScanRequest {
+	return engine.ScanRequest{Path: path, Level: engine.LevelFull, TempDir: t.TempDir(), MemoryLimit: "500MB", Threads: 2, Timeout: time.Minute}
+}
+
+// scan reads path in full and returns its tables by name.
+func scan(t *testing.T, path string) map[string]engine.Table {
+	t.Helper()
+	report, err := engine.Scan(context.Background(), request(t, path))
+	require.NoError(t, err)
+	tables := map[string]engine.Table{}
+	for _, table := range report.Tables {
+		tables[table.Name] = table
+	}
+	return tables
+}
+
+func database(t *testing.T, stmts ...string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "shop.duckdb")
+	enginetest.Create(t, path, stmts...)
+	return path
+}

@@ -1,0 +1,152 @@
+package engine
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/duckdb/duckdb-go/v2"
+)
+
+// session is the database file attached to an in-memory instance over one
+// connection, and the default catalog of it. Only child processes make one.
+type session struct {
+	db    *sql.DB
+	conn  *sql.Conn
+	alias string
+}
+
+// limits are what a session may use. Empty or zero: the engine's default, for
+// TempDir no spilling at all.
+type limits struct {
+	TempDir     string
+	MemoryLimit string
+	Threads     int
+}
+
+// openSession attaches the file at the absolute path.
+func openSession(ctx context.Context, path string, readOnly bool, lim limits) (*session, error) {
+	connector, err := duckdb.NewConnector("", nil)
+	if err != nil {
+		return nil, &childError{Class: classSetup, Text: err.Error()}
+	}
+	s := &session{db: sql.OpenDB(connector), alias: alias(path)}
+	if err := s.open(ctx, path, readOnly, lim); err != nil {
+		return nil, errors.Join(err, s.db.Close())
+	}
+	return s, nil
+}
+
+func (s *session) open(ctx context.Context, path string, readOnly bool, lim limits) error {
+	conn, err := s.db.Conn(ctx)
+	if err != nil {
+		return &childError{Class: classSetup, Text: err.Error()}
+	}
+	s.conn = conn
+	for _, stmt := range settings(lim) {
+		if err := s.exec(ctx, stmt); err != nil {
+			return &childError{Class: classSetup, Text: shorten(stmt + ": " + err.Error())}
+		}
+	}
+	// Only instances with the ICU extension know the setting; results do not
+	// depend on it, the text of a TIMESTAMPTZ in an assertion does.
+	_ = s.exec(ctx, "SET TimeZone = 'UTC'")
+
+	mode := "READ_ONLY"
+	if !readOnly {
+		mode = "READ_WRITE"
+	}
+	if err := s.exec(ctx, fmt.Sprintf("ATTACH %s AS %s (TYPE duckdb, %s)", quoteText(path), quoteName(s.alias), mode)); err != nil {
+		return err
+	}
+	for _, stmt := range []string{
+		"USE " + quoteName(s.alias),
+		// From here on expressions that come from the file or the operator run.
+		"SET enable_external_access = false",
+		"SET lock_configuration = true",
+	} {
+		if err := s.exec(ctx, stmt); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func settings(lim limits) []string {
+	stmts := []string{
+		"SET autoinstall_known_extensions = false",
+		"SET autoload_known_extensions = false",
+		"SET allow_persistent_secrets = false",
+		"SET preserve_insertion_order = false",
+		"SET temp_directory = " + quoteText(lim.TempDir),
+	}
+	if lim.MemoryLimit != "" {
+		stmts = append(stmts, "SET memory_limit = "+quoteText(lim.MemoryLimit))
+	}
+	if lim.Threads > 0 {
+		stmts = append(stmts, fmt.Sprintf("SET threads = %d", lim.Threads))
+	}
+	return stmts
+}
+
+func (s *session) exec(ctx context.Context, stmt string) error {
+	_, err := s.conn.ExecContext(ctx, stmt)
+	return err
+}
+
+// strings returns every row of a query whose columns all cast to text; NULL is
+// an empty string.
+func (s *session) strings(ctx context.Context, query string) (_ [][]string, err error) {
+	rows, err := s.conn.QueryContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	columns, err := rows.Columns()
+	if err != nil {
+		return nil, err
+	}
+	var all [][]string
+	for rows.Next() {
+		values, targets := make([]sql.NullString, len(columns)), make([]any, len(columns))
+		for i := range values {
+			targets[i] = &values[i]
+		}
+		if err := rows.Scan(targets...); err != nil {
+			return nil, err
+		}
+		row := make([]string, len(columns))
+		for i, v := range values {
+			row[i] = v.String
+		}
+		all = append(all, row)
+	}
+	return all, rows.Err()
+}
+
+// close lets go of the file. A read-write session folds its WAL.
+func (s *session) close() error {
+	ctx := context.Background()
+	err := s.exec(ctx, "USE memory")
+	if err == nil {
+		err = s.exec(ctx, "DETACH "+quoteName(s.alias))
+	}
+	return errors.Join(err, s.conn.Close(), s.db.Close())
+}
+
+// alias is the catalog name that the engine itself would give the file, so
+// that views which name it resolve; the instance's own catalogs stay free.
+func alias(path string) string {
+	base := filepath.Base(path)
+	if i := strings.IndexByte(base, '.'); i > 0 {
+		base = base[:i]
+	}
+	switch strings.ToLower(base) {
+	case "memory", "temp", "system", "main":
+		return base + "_db"
+	}
+	return base
+}
