@@ -119,7 +119,7 @@ func TestRestoreUnderCrash(t *testing.T) {
 			points := 0
 			crash := func(op vfstest.Op) {
 				s.check(t, mem, "killed before %v", op)
-				for seed := range int64(12) {
+				for seed := range int64(6) {
 					c := mem.CrashClone(seed)
 					s.check(t, c, "point %d, before %v, seed %d", points, op, seed)
 					s.again(t, c, "point %d, before %v, seed %d", points, op, seed)
