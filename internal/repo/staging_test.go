@@ -215,7 +215,7 @@ func TestLeaseUnderFailure(t *testing.T) {
 			return err
 		}
 		return l.End()
-	}, func(t testing.TB, mem *vfstest.Mem, err error) {
+	}, func(t testing.TB, mem *vfstest.Mem, _ error) {
 		l, err := open(t, mem).Acquire("shop", "run-a", start)
 		require.NoError(t, err, "no lock stays held")
 		require.NoError(t, l.End())
