@@ -102,7 +102,8 @@ func join(kind *failure.Kind, faults []fault, prefix func(fault) string) error {
 	texts := make([]string, len(faults))
 	onlyOverlap := true
 	for i, f := range faults {
-		texts[i] = prefix(f) + strings.TrimPrefix(f.at+": "+f.text, ": ")
+		text := strings.TrimPrefix(f.at+": "+f.text, ": ")
+		texts[i] = prefix(f) + strings.NewReplacer("\n", `\n`, "\r", `\r`).Replace(text)
 		onlyOverlap = onlyOverlap && f.overlap
 	}
 	if onlyOverlap {
