@@ -1,0 +1,254 @@
+package hotcopy
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"canvasback/internal/duckfile"
+	"canvasback/internal/failure"
+)
+
+const (
+	blockTries = 12
+	saveEvery  = 64 << 20 // bytes between two records of progress
+)
+
+func blockBackoff(try int) time.Duration {
+	return min(time.Duration(try*try)*time.Millisecond, 50*time.Millisecond)
+}
+
+// run is a row of blocks of one class.
+type run struct {
+	first, n int64
+	used     bool
+}
+
+// nextRun returns the row that begins at id, at most as long as one read.
+func (p *pass) nextRun(id int64) run {
+	a := p.view.head.Current().BlockAllocSize
+	longest := max(1, MaxRead/a)
+	i, free := slices.BinarySearch(p.free.Free, id)
+	r := run{first: id, used: !free && id < p.view.head.Current().BlockCount}
+	if !r.used && !p.RowGroups {
+		longest = p.Limit // a hole of any length
+	}
+	for r.n < longest && id+r.n < p.Limit {
+		at := id + r.n
+		for i < len(p.free.Free) && p.free.Free[i] < at {
+			i++
+		}
+		isFree := i < len(p.free.Free) && p.free.Free[i] == at || at >= p.view.head.Current().BlockCount
+		if isFree == r.used {
+			break
+		}
+		r.n++
+	}
+	return r
+}
+
+// copyBlocks copies from p.Next on, recording progress.
+func (c *copier) copyBlocks(ctx context.Context, p *pass) error {
+	sinceSave := int64(0)
+	a := p.view.head.Current().BlockAllocSize
+	for p.Next < p.Limit {
+		if ctx.Err() != nil {
+			return c.interrupted(ctx, p)
+		}
+		r := p.nextRun(p.Next)
+		if err := c.copyRun(ctx, p, r); err != nil {
+			if ctx.Err() != nil {
+				return c.interrupted(ctx, p)
+			}
+			return err
+		}
+		p.Next += r.n
+		if r.used || p.RowGroups {
+			p.done += r.n * a
+			sinceSave += r.n * a
+		}
+		c.o.Progress(Progress{Phase: "copy", Attempt: p.Attempt, Done: p.done, Total: p.total})
+		if sinceSave >= saveEvery {
+			sinceSave = 0
+			if err := c.save(p); err != nil {
+				return err
+			}
+		}
+	}
+	return c.save(p)
+}
+
+// interrupted records what is there, so that nothing is copied twice.
+func (c *copier) interrupted(ctx context.Context, p *pass) error {
+	if err := c.save(p); err != nil {
+		return err
+	}
+	return context.Cause(ctx)
+}
+
+// save records the pass, unless it is of a kind that is not resumed.
+func (c *copier) save(p *pass) error {
+	p.BytesRead = c.bytesRead
+	if p.stalled != quiet {
+		return nil
+	}
+	return c.stage.save(p.record)
+}
+
+func (c *copier) copyRun(ctx context.Context, p *pass, r run) error {
+	a := p.view.head.Current().BlockAllocSize
+	off := duckfile.BlockOffset(r.first, a)
+	if !r.used && !p.RowGroups {
+		return c.hole(off, r.n*a)
+	}
+	buf := c.buf[:r.n*a]
+	if err := c.read(ctx, buf, off); err != nil {
+		if err == io.EOF {
+			err = failure.Errorf(failure.Truncated, "%s ends before block %d, which its header uses", c.src.path, r.first+r.n-1)
+		}
+		return c.explain(ctx, p, err)
+	}
+	for i := range r.n {
+		if err := c.settleBlock(ctx, p, r, r.first+i, buf[i*a:(i+1)*a]); err != nil {
+			return err
+		}
+	}
+	p.lastRead = time.Now()
+	return c.store(p, r, buf, off)
+}
+
+// settleBlock re-reads a block until its checksum holds. A free block need not
+// have one: no rule speaks of blocks that nothing refers to.
+func (c *copier) settleBlock(ctx context.Context, p *pass, r run, id int64, b []byte) error {
+	off := duckfile.BlockOffset(id, int64(len(b)))
+	for try := 1; !duckfile.CheckBlock(b); try++ {
+		if !r.used && (try > 3 || allZero(b)) {
+			return nil
+		}
+		if try == blockTries {
+			return c.explain(ctx, p, failure.Errorf(failure.Corrupt, "block %d of %s, at byte %d, does not match its checksum after %d reads", id, c.src.path, off, try))
+		}
+		if err := c.o.sleep(ctx, blockBackoff(try)); err != nil {
+			return err
+		}
+		if err := c.read(ctx, b, off); err != nil {
+			return c.explain(ctx, p, sourceError(c.src.path, err))
+		}
+	}
+	return nil
+}
+
+// read reads from the live database, within the bandwidth.
+func (c *copier) read(ctx context.Context, b []byte, off int64) error {
+	if c.o.Limiter != nil {
+		if err := c.o.Limiter.WaitN(ctx, len(b)); err != nil {
+			return err
+		}
+	}
+	n, err := c.src.db.ReadAt(b, off)
+	c.bytesRead += int64(n)
+	if n == len(b) {
+		return nil
+	}
+	if err == io.EOF {
+		return io.EOF
+	}
+	return sourceError(c.src.path, err)
+}
+
+// store writes a row of blocks. What an earlier pass left is compared in full
+// and kept where it is equal; the 8-byte checksums would not tell.
+func (c *copier) store(p *pass, r run, buf []byte, off int64) error {
+	if c.stage.dirty {
+		old := c.old[:len(buf)]
+		n, err := c.stage.db.ReadAt(old, off)
+		if err != nil && err != io.EOF {
+			return stageError(c.stage.dir, err)
+		}
+		if n == len(buf) && bytes.Equal(old, buf) {
+			return nil
+		}
+		p.fresh += r.n
+	}
+	if !r.used && allZero(buf) {
+		return c.hole(off, int64(len(buf)))
+	}
+	_, err := c.stage.db.WriteAt(buf, off)
+	return stageError(c.stage.dir, err)
+}
+
+// hole frees what an earlier pass left where nothing belongs.
+func (c *copier) hole(off, n int64) error {
+	if !c.stage.dirty {
+		return nil
+	}
+	return stageError(c.stage.dir, c.stage.db.PunchHole(off, n))
+}
+
+// compare reads all used blocks once more. They must be what was stored, apart
+// from those parts of metadata blocks that the header does not use.
+func (c *copier) compare(ctx context.Context, p *pass) error {
+	a := p.view.head.Current().BlockAllocSize
+	var done int64
+	for id := int64(0); id < p.Limit; {
+		r := p.nextRun(id)
+		id += r.n
+		if !r.used {
+			continue
+		}
+		off := duckfile.BlockOffset(r.first, a)
+		now, old := c.buf[:r.n*a], c.old[:r.n*a]
+		if err := c.read(ctx, now, off); err != nil {
+			return c.explain(ctx, p, sourceError(c.src.path, err))
+		}
+		if _, err := c.stage.db.ReadAt(old, off); err != nil && err != io.EOF {
+			return stageError(c.stage.dir, err)
+		}
+		for i := range r.n {
+			if err := c.sameBlock(p, r.first+i, now[i*a:(i+1)*a], old[i*a:(i+1)*a]); err != nil {
+				return err
+			}
+		}
+		done += r.n * a
+		c.o.Progress(Progress{Phase: "compare", Attempt: p.Attempt, Done: done, Total: p.total})
+	}
+	return nil
+}
+
+func (c *copier) sameBlock(p *pass, id int64, now, old []byte) error {
+	if bytes.Equal(now, old) {
+		return nil
+	}
+	for _, m := range p.free.Meta {
+		if m.ID == id && sameUsedParts(now, old, m.FreeMask) {
+			return nil
+		}
+	}
+	return failure.Errorf(failure.Moving, "block %d of %s changed while it was copied", id, c.src.path)
+}
+
+// sameUsedParts compares the sub-blocks that mask does not mark as free.
+func sameUsedParts(a, b []byte, mask uint64) bool {
+	s := duckfile.SubBlockSize(int64(len(a)))
+	for k := range int64(64) {
+		lo, hi := 8+k*s, 8+(k+1)*s
+		if mask&(1<<k) == 0 && !bytes.Equal(a[lo:hi], b[lo:hi]) {
+			return false
+		}
+	}
+	return true
+}
+
+func allZero(b []byte) bool {
+	for _, c := range b {
+		if c != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func mega(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }

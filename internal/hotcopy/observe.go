@@ -1,0 +1,275 @@
+package hotcopy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"time"
+
+	"canvasback/internal/duckfile"
+	"canvasback/internal/failure"
+	"canvasback/internal/vfs"
+)
+
+// Suffixes of the files beside a database.
+const (
+	walSuffix        = ".wal"
+	checkpointSuffix = ".wal.checkpoint"
+)
+
+// source is the live database. The file stays open from the first look to the
+// last, so that its inode cannot be given to another file.
+type source struct {
+	fs   vfs.FS
+	path string
+	// beside are the paths that the owner may have opened the database by: its
+	// WAL lies beside one of them.
+	beside []string
+	db     vfs.File
+	info   vfs.Info
+}
+
+func openSource(fsys vfs.FS, path string) (*source, error) {
+	info, err := fsys.Stat(path)
+	if err != nil {
+		return nil, sourceError(path, err)
+	}
+	if !info.Mode.IsRegular() {
+		return nil, failure.Errorf(failure.NotAFile, "%s is no regular file (%s)", path, info.Mode.Type())
+	}
+	db, err := fsys.Open(path)
+	if err != nil {
+		return nil, sourceError(path, err)
+	}
+	if info, err = db.Stat(); err != nil {
+		return nil, errors.Join(sourceError(path, err), db.Close())
+	}
+	s := &source{fs: fsys, path: path, beside: []string{path}, db: db, info: info}
+	if real, err := filepath.EvalSymlinks(path); err == nil && real != path {
+		s.beside = append(s.beside, real)
+	}
+	return s, nil
+}
+
+func (s *source) close() error { return s.db.Close() }
+
+// sourceError types an error of opening or reading the live database.
+func sourceError(path string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return failure.Errorf(failure.NoSuchFile, "no database at %s: %w", path, err)
+	case errors.Is(err, fs.ErrPermission):
+		return failure.Errorf(failure.NoPermission, "the database %s cannot be read: %w", path, err)
+	}
+	return fmt.Errorf("read the database %s: %w", path, err)
+}
+
+// formatError types what duckfile says of a file of the live database.
+func formatError(path string, err error) error {
+	for _, k := range []struct {
+		is   error
+		kind *failure.Kind
+	}{
+		{duckfile.ErrNotDuckDB, failure.NotDuckDB},
+		{duckfile.ErrUnsupported, failure.NewerStorage},
+		{duckfile.ErrEncrypted, failure.Encrypted},
+		{duckfile.ErrTruncated, failure.Truncated},
+		{duckfile.ErrCorrupt, failure.Corrupt},
+	} {
+		if errors.Is(err, k.is) {
+			return failure.Errorf(k.kind, "%s: %w", path, err)
+		}
+	}
+	return sourceError(path, err)
+}
+
+const (
+	headerTries = 60
+	readBackoff = 2 * time.Millisecond
+)
+
+// headers reads the three headers until their checksums hold (A6). Another
+// fault than a checksum or a short file is final at once.
+func (s *source) headers(ctx context.Context, sleep func(context.Context, time.Duration) error) (*duckfile.Headers, error) {
+	for try := 1; ; try++ {
+		h, err := duckfile.ReadHeaders(s.db)
+		if err == nil {
+			return h, nil
+		}
+		passing := errors.Is(err, duckfile.ErrCorrupt) || errors.Is(err, duckfile.ErrTruncated)
+		if !passing || try == headerTries {
+			return nil, formatError(s.path, err)
+		}
+		if err := sleep(ctx, min(time.Duration(try)*readBackoff, 50*time.Millisecond)); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// replaced says whether the path names another file than the open one.
+func (s *source) replaced() error {
+	now, err := s.fs.Stat(s.path)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return failure.Errorf(failure.Replaced, "the database %s was deleted during the copy", s.path)
+		}
+		return sourceError(s.path, err)
+	}
+	if now.Dev != s.info.Dev || now.Ino != s.info.Ino {
+		return failure.Errorf(failure.Replaced, "the database %s was replaced by another file during the copy", s.path)
+	}
+	return nil
+}
+
+// log is a WAL file as it was read; file is nil where there is none.
+type log struct {
+	path string
+	file vfs.File
+	info vfs.Info
+	wal  *duckfile.WAL
+}
+
+func (l *log) commits() int64 {
+	if l.wal == nil {
+		return 0
+	}
+	return l.wal.Commits
+}
+
+func (l *log) marker() (duckfile.Marker, bool) {
+	if l.wal == nil {
+		return duckfile.Marker{}, false
+	}
+	return l.wal.MarkerAtTail()
+}
+
+func (l *log) close() error {
+	if l.file == nil {
+		return nil
+	}
+	return l.file.Close()
+}
+
+// openLog opens and scans the WAL with the given suffix. Two different files
+// beside two names of one database cannot be told apart and are refused.
+func (s *source) openLog(suffix string) (*log, error) {
+	found := &log{}
+	for _, base := range s.beside {
+		f, err := s.fs.Open(base + suffix)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, errors.Join(sourceError(base+suffix, err), found.close())
+		}
+		info, err := f.Stat()
+		if err == nil && found.file != nil && (info.Dev != found.info.Dev || info.Ino != found.info.Ino) {
+			err = failure.Errorf(failure.Corrupt, "two different WALs belong to one database: %s and %s", found.path, base+suffix)
+		}
+		if err != nil || found.file != nil {
+			if err = errors.Join(err, f.Close()); err != nil {
+				return nil, errors.Join(err, found.close())
+			}
+			continue
+		}
+		found.path, found.file, found.info = base+suffix, f, info
+	}
+	if found.file == nil {
+		return found, nil
+	}
+	w, err := duckfile.ScanWAL(found.file, found.info.Size)
+	if err != nil {
+		return nil, errors.Join(formatError(found.path, err), found.close())
+	}
+	found.wal = w
+	return found, nil
+}
+
+// phase is where a checkpoint stands as a reader sees it.
+type phase int
+
+const (
+	quiet   phase = iota // no checkpoint is to be seen
+	running              // marker at the WAL's end, the header is still the old one
+	written              // the header is the announced one, the WAL is about to go
+)
+
+func (p phase) String() string { return [...]string{"none", "running", "header written"}[p] }
+
+// view is one consistent look: the headers were the same before and after the
+// WAL files were read.
+type view struct {
+	began time.Time
+	head  *duckfile.Headers
+	main  *log // X.wal
+	side  *log // X.wal.checkpoint
+}
+
+func (v *view) close() error { return errors.Join(v.main.close(), v.side.close()) }
+
+func (v *view) phase() phase {
+	m, ok := v.main.marker()
+	switch {
+	case ok && m.MetaBlock == v.head.Current().MetaBlock:
+		return written
+	case ok || v.side.file != nil:
+		return running
+	}
+	return quiet
+}
+
+// paired checks that the WAL says it belongs to this header, where it says so.
+func (v *view) paired() error {
+	n := v.head.Current().Iteration
+	want := map[phase][2]uint64{quiet: {n, n + 1}, running: {n, n + 1}, written: {n - 1, n}}[v.phase()]
+	for i, l := range []*log{v.main, v.side} {
+		if l.wal == nil || l.wal.Header.Size == 0 {
+			continue
+		}
+		h := l.wal.Header
+		if h.HasIdentifier && h.Identifier != v.head.Main.Identifier {
+			return failure.Errorf(failure.Corrupt, "%s carries another database's identifier than the database itself", l.path)
+		}
+		if h.HasIteration && h.Iteration != want[i] {
+			return failure.Errorf(failure.Corrupt, "%s belongs to iteration %d, the database is at %d", l.path, h.Iteration, n)
+		}
+	}
+	return nil
+}
+
+// look takes a view. It retries while the headers move under it.
+func (s *source) look(ctx context.Context, o *Options) (*view, error) {
+	var unpaired error
+	for range 100 {
+		v := &view{began: time.Now()}
+		var err error
+		if v.head, err = s.headers(ctx, o.sleep); err != nil {
+			return nil, err
+		}
+		if v.main, err = s.openLog(walSuffix); err != nil {
+			return nil, err
+		}
+		if v.side, err = s.openLog(checkpointSuffix); err != nil {
+			return nil, errors.Join(err, v.main.close())
+		}
+		after, err := s.headers(ctx, o.sleep)
+		if err == nil && bytes.Equal(after.Raw[:], v.head.Raw[:]) {
+			if unpaired = v.paired(); unpaired == nil {
+				return v, nil
+			}
+		}
+		if err := errors.Join(err, v.close()); err != nil {
+			return nil, err
+		}
+		if err := o.sleep(ctx, 5*time.Millisecond); err != nil {
+			return nil, err
+		}
+	}
+	if unpaired != nil {
+		return nil, unpaired
+	}
+	return nil, failure.Errorf(failure.Moving, "%s: the header never held still while its WAL was read", s.path)
+}

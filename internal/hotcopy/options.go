@@ -1,0 +1,106 @@
+package hotcopy
+
+import (
+	"context"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"canvasback/internal/vfs"
+)
+
+// Options say what to copy and within which bounds.
+type Options struct {
+	FS   vfs.FS
+	Path string // the live database
+	Dir  string // an existing directory that this copy has to itself
+	Name string // the copy is Dir/Name.duckdb, its WAL Dir/Name.duckdb.wal
+
+	// EngineVersion is the owner's DuckDB version if the operator vouches for
+	// it ("1.4.1"); empty: unknown, the worst is assumed.
+	EngineVersion string
+	// Settle is the bound of assumption A7, 5 s if zero.
+	Settle time.Duration
+	// Gate bounds the wait for a running checkpoint, 30 s if zero.
+	Gate time.Duration
+	// MaxAttempts is how many passes may be tried, 60 if zero.
+	MaxAttempts int
+	// Limiter bounds the bytes read from the database; nil: no bound. Its burst
+	// must be at least MaxRead.
+	Limiter *rate.Limiter
+	// Progress is called after each read; nil: not at all.
+	Progress func(Progress)
+
+	sleep func(context.Context, time.Duration) error // tests replace it
+}
+
+// MaxRead is the largest read from the database, in bytes.
+const MaxRead = 1 << 20
+
+// Progress is how far an attempt is. Total is what this attempt will read.
+type Progress struct {
+	Phase   string // gate, copy, compare, settle, hash
+	Attempt int
+	Done    int64
+	Total   int64
+}
+
+// Result describes an accepted copy. Its files are synced.
+type Result struct {
+	Rule         string // A, B or C
+	Evidence     map[string]string
+	Attempts     int
+	Began        time.Time // when the accepted pass began to look
+	Iteration    uint64
+	Storage      uint64
+	Library      string
+	Device       uint64
+	Inode        uint64
+	SourceBytes  int64
+	BlockBytes   int64
+	Blocks       int64 // used ones
+	FreeBlocks   int64
+	OwnerPID     int
+	Held         bool
+	Commits      int64 // in the copied WAL
+	WALBytes     int64
+	BytesRead    int64 // from the live database file, over all attempts and processes
+	BytesResumed int64 // copied by an earlier process and not read again
+	Files        []File
+}
+
+// File is a stored file of the copy, relative to Options.Dir.
+type File struct {
+	Name   string
+	Bytes  int64
+	SHA256 string
+}
+
+func (o *Options) fillIn() {
+	if o.Settle == 0 {
+		o.Settle = 5 * time.Second
+	}
+	if o.Gate == 0 {
+		o.Gate = 30 * time.Second
+	}
+	if o.MaxAttempts == 0 {
+		o.MaxAttempts = 60
+	}
+	if o.Progress == nil {
+		o.Progress = func(Progress) {}
+	}
+	if o.sleep == nil {
+		o.sleep = sleep
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
