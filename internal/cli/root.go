@@ -38,6 +38,10 @@ those of the second start, watch and stop the backups that Temporal runs.`,
 		&cobra.Group{ID: groupTemporal, Title: "Through Temporal:"},
 	)
 	addTo(root, groupLocal,
+		newBackupCommand(a),
+		newListCommand(a),
+		newRestoreCommand(a),
+		newPruneCommand(a),
 		newVersionCommand(a),
 	)
 	addTo(root, groupTemporal, temporalCommands(a)...)
