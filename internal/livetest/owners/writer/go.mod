@@ -1,0 +1,3 @@
+module canvasback/internal/livetest/owners/writer
+
+go 1.26.0
