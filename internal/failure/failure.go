@@ -50,3 +50,14 @@ func Of(err error) *Kind {
 	}
 	return Unexpected
 }
+
+// Final lists the names of the kinds that trying again cannot help.
+func Final() []string {
+	var names []string
+	for _, k := range Kinds {
+		if !k.Retry {
+			names = append(names, k.Name)
+		}
+	}
+	return names
+}

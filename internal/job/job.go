@@ -9,6 +9,14 @@ import (
 	"time"
 )
 
+// Rounds is how many fresh copies a run makes before it gives up on copies that
+// do not verify.
+const Rounds = 3
+
+// HeartbeatTimeout is how long a step may be silent before Temporal gives it to
+// another worker. Shorter outages of the server leave a running copy alone.
+const HeartbeatTimeout = time.Minute
+
 // BackupWorkflow is the registered name of the workflow that takes one backup.
 const BackupWorkflow = "Backup"
 

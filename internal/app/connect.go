@@ -1,0 +1,81 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/contrib/envconfig"
+	"go.temporal.io/sdk/log"
+
+	"canvasback/internal/failure"
+)
+
+// ConnectOptions override what Temporal's environment variables and profile
+// file say; empty fields leave it.
+type ConnectOptions struct {
+	Address   string
+	Namespace string
+	Identity  string
+	Logger    *slog.Logger
+	// Wait goes on trying until the server answers; without it one failed try
+	// is TemporalUnreachable.
+	Wait bool
+}
+
+const (
+	dialTimeout = 10 * time.Second
+	dialPause   = 2 * time.Second
+)
+
+// Connect dials Temporal the way its own tools do: TEMPORAL_ADDRESS and its
+// relatives, then the profile file, then localhost:7233 and "default".
+func Connect(ctx context.Context, o ConnectOptions) (client.Client, error) {
+	opts, err := envconfig.LoadDefaultClientOptions()
+	if err != nil {
+		return nil, failure.Errorf(failure.InvalidConfig, "Temporal's connection settings: %w", err)
+	}
+	if o.Address != "" {
+		opts.HostPort = o.Address
+	}
+	if opts.HostPort == "" {
+		opts.HostPort = client.DefaultHostPort
+	}
+	if o.Namespace != "" {
+		opts.Namespace = o.Namespace
+	}
+	opts.Identity = o.Identity
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	opts.Logger = log.NewStructuredLogger(o.Logger)
+	for {
+		c, err := dial(ctx, opts)
+		if err == nil {
+			return c, nil
+		}
+		if ctx.Err() != nil {
+			return nil, failure.Errorf(failure.Interrupted, "interrupted while connecting to Temporal at %s", opts.HostPort)
+		}
+		if !o.Wait {
+			return nil, failure.Errorf(failure.TemporalUnreachable, "Temporal does not answer at %s: %w", opts.HostPort, err)
+		}
+		o.Logger.Warn("Temporal does not answer yet, trying again", "address", opts.HostPort, "error", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(dialPause):
+		}
+	}
+}
+
+func dial(ctx context.Context, opts client.Options) (client.Client, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	c, err := client.DialContext(ctx, opts)
+	if err != nil {
+		return nil, fmt.Errorf("namespace %q: %w", opts.Namespace, err)
+	}
+	return c, nil
+}

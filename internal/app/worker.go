@@ -1,0 +1,38 @@
+package app
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+
+	"canvasback/activities"
+	"canvasback/internal/config"
+	"canvasback/internal/job"
+	"canvasback/workflows"
+)
+
+// StopTimeout is how long a stopping worker waits for its steps to record how
+// far they are.
+const StopTimeout = 30 * time.Second
+
+// NewWorker returns the worker of cfg's host, not started yet. It polls the
+// host's own task queue for workflows and activities.
+func NewWorker(c client.Client, cfg *config.Config, runner activities.Runner) worker.Worker {
+	w := worker.New(c, job.Queue(cfg.Host), worker.Options{
+		WorkerStopTimeout:                  StopTimeout,
+		MaxHeartbeatThrottleInterval:       2 * time.Second,
+		DefaultHeartbeatThrottleInterval:   2 * time.Second,
+		MaxConcurrentActivityExecutionSize: 16 + cfg.Copies,
+	})
+	Register(w, activities.New(runner, cfg.Copies))
+	return w
+}
+
+// Register makes the workflow and its activities known to a worker.
+func Register(r worker.Registry, a *activities.Activities) {
+	r.RegisterWorkflowWithOptions(workflows.Backup, workflow.RegisterOptions{Name: job.BackupWorkflow})
+	r.RegisterActivityWithOptions(a, activity.RegisterOptions{})
+}

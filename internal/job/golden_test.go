@@ -1,0 +1,98 @@
+package job
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+var decisions = []Decision{{ID: "20261101T030000Z-i7-00aa", Reason: "older than the newest 10"}}
+
+// golden holds a value of every type that is stored in histories, with every
+// field set.
+var golden = map[string]any{
+	"backup_input": BackupInput{Database: "shop"},
+	"backup_result": BackupResult{
+		ID: "20261123T034600Z-i42-1f3a", Database: "shop", State: "verified", Rule: "A", Attempts: 2, Bytes: 1 << 30,
+		Tables: 3, Rows: 12345, CopySeconds: 1.5, DurationSeconds: 2.25,
+		Checkpoint: checkpointed, Pruned: decisions,
+	},
+	"checkpoint_input":  CheckpointInput{Database: "shop"},
+	"checkpoint_result": checkpointed,
+	"copy_input":        CopyInput{Database: "shop", Run: "0198c1b2", Round: 1},
+	"copy_result": CopyResult{ID: "20261123T034600Z-i42-1f3a", Rule: "A", Attempts: 2, Bytes: 1 << 30, WALBytes: 4096,
+		BytesRead: 2 << 30, BytesResumed: 5 << 20, Seconds: 1.5},
+	"verify_input": VerifyInput{Database: "shop", ID: "20261123T034600Z-i42-1f3a", Run: "0198c1b2"},
+	"verify_result": VerifyResult{State: "structure", Level: "bytes", Engine: "v1.5.6", Tables: 3, Rows: 12345, Seconds: 0.5,
+		Reason: "the engine is too old"},
+	"prune_input":   PruneInput{Database: "shop", Run: "0198c1b2"},
+	"prune_result":  PruneResult{Kept: []Decision{{ID: "20261123T034600Z-i42-1f3a", Reason: "newest verified"}}, Removed: decisions},
+	"abandon_input": AbandonInput{Database: "shop", Run: "0198c1b2"},
+	"progress": Progress{Step: "copy", Phase: "blocks", Attempt: 1, Done: 10, Total: 20, Rate: 2.5,
+		At: time.Date(2026, 11, 23, 3, 46, 0, 0, time.UTC)},
+}
+
+var checkpointed = CheckpointResult{
+	Mode: "command", IterationBefore: 41, IterationAfter: 42, WALBytesBefore: 4096, WALBytesAfter: 0,
+	OwnerPID: 17, OwnerExe: "/usr/bin/node", Seconds: 0.25, Error: "exit status 1",
+}
+
+// A history that is open during an upgrade was written by the older program:
+// what it holds must still be read, and be written the same.
+func TestStoredFormIsUnchanged(t *testing.T) {
+	for name, value := range golden {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join("testdata", name+".json")
+			got, err := json.MarshalIndent(value, "", "  ")
+			require.NoError(t, err)
+			got = append(got, '\n')
+			if *update {
+				require.NoError(t, os.WriteFile(path, got, 0o644))
+			}
+			want, err := os.ReadFile(path)
+			require.NoError(t, err)
+			assert.Equal(t, string(want), string(got))
+
+			back := reflect.New(reflect.TypeOf(value))
+			dec := json.NewDecoder(bytes.NewReader(want))
+			dec.DisallowUnknownFields()
+			require.NoError(t, dec.Decode(back.Interface()))
+			assert.Equal(t, value, back.Elem().Interface())
+		})
+	}
+}
+
+func TestEveryFieldIsInTheGoldenValues(t *testing.T) {
+	for name, value := range golden {
+		v := reflect.ValueOf(value)
+		for i := range v.NumField() {
+			if name == "checkpoint_result" && v.Type().Field(i).Name == "WALBytesAfter" {
+				continue // zero is what a checkpoint is for
+			}
+			assert.False(t, v.Field(i).IsZero(), "%s: %s has no value", name, v.Type().Field(i).Name)
+		}
+	}
+}
+
+func TestGoldenFilesAllHaveAValue(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.json")
+	require.NoError(t, err)
+	assert.Len(t, files, len(golden))
+}
+
+func TestNames(t *testing.T) {
+	assert.Equal(t, "canvasback@db1", Queue("db1"))
+	assert.Equal(t, "canvasback-backup-shop", BackupID("shop"))
+	assert.Equal(t, "canvasback-backup-shop-now", ManualID("shop"))
+	assert.Equal(t, "copy: blocks, attempt 1, 10 of 20 bytes, 2 bytes/s", golden["progress"].(Progress).String())
+}
