@@ -1,0 +1,87 @@
+package livetest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// NodeService is the Node.js service of the examples, running.
+type NodeService struct {
+	*Owner
+	// URL is its address on loopback, Socket its unix socket.
+	URL, Socket string
+}
+
+// StartNode starts the service on the database, with packages installed from
+// its lock file where the checkout has none.
+func StartNode(t testing.TB, database string) *NodeService {
+	t.Helper()
+	dir := filepath.Join(Root(t), "examples", "node-service")
+	if _, err := os.Stat(filepath.Join(dir, "node_modules", "@duckdb", "node-api")); err != nil {
+		installed := t.TempDir()
+		copyFiles(t, dir, installed, "package.json", "package-lock.json", "service.mjs", "shop.mjs")
+		run(t, installed, "npm", "ci", "--no-audit", "--no-fund")
+		dir = installed
+	}
+	// The path of a unix socket has about a hundred bytes at most, which a
+	// test's own directory can exceed.
+	sockets, err := os.MkdirTemp("", "shop")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(sockets) })
+	s := &NodeService{Socket: filepath.Join(sockets, "shop.sock")}
+	cmd := exec.Command("node", "service.mjs", "--database", database, "--port", "0", "--socket", s.Socket, "--until-eof")
+	cmd.Dir = dir
+	s.Owner = start(t, database, cmd)
+	select {
+	case line := <-s.lines:
+		var listening struct {
+			Port int `json:"port"`
+		}
+		require.NoErrorf(t, json.Unmarshal([]byte(line), &listening), "the service's first line is %q; it printed:\n%s", line, s.stderr)
+		s.URL = fmt.Sprintf("http://127.0.0.1:%d", listening.Port)
+	case <-time.After(time.Minute):
+		require.FailNowf(t, "the service does not start", "%s", s.stderr)
+	}
+	s.committed = func() (int64, error) {
+		status, err := s.Status(context.Background())
+		return status.Committed, err
+	}
+	return s
+}
+
+// NodeStatus is the service's answer: the last committed order, the last
+// committed batch and the number of checkpoints that it was asked for.
+type NodeStatus struct {
+	Committed   int64 `json:"committed"`
+	Batches     int64 `json:"batches"`
+	Checkpoints int64 `json:"checkpoints"`
+}
+
+// Status asks the service.
+func (s *NodeService) Status(ctx context.Context) (NodeStatus, error) {
+	var status NodeStatus
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+"/status", nil)
+	if err != nil {
+		return status, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return status, err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return status, fmt.Errorf("%s answered %s", request.URL, response.Status)
+	}
+	return status, json.NewDecoder(response.Body).Decode(&status)
+}
