@@ -1,0 +1,112 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"canvasback/internal/engine"
+	"canvasback/internal/failure"
+	"canvasback/internal/repo"
+	"canvasback/internal/vfs"
+)
+
+// read lets the engine read the backup, in place where that changes nothing.
+func read(ctx context.Context, req *Request, files parts, needsWrite bool, v *repo.Verification) (err error) {
+	scan := engine.ScanRequest{
+		Path:        filepath.Join(req.Dir, files.main.Name),
+		Level:       engine.Level(req.Level),
+		Assertions:  req.Assertions,
+		TempDir:     req.Scratch,
+		MemoryLimit: req.MemoryLimit,
+		Threads:     req.Threads,
+		Timeout:     req.Timeout,
+		Progress:    func(done, total int) { req.Progress(PhaseRead, int64(done), int64(total)) },
+	}
+	before, err := identities(req, files)
+	if err != nil {
+		return err
+	}
+	if needsWrite {
+		var scratch string
+		scratch, err = makeScratch(ctx, req, files)
+		if scratch != "" {
+			defer func() { err = errors.Join(err, vfs.RemoveAll(req.FS, scratch)) }()
+		}
+		if err != nil {
+			return err
+		}
+		scan.Path, scan.ReadWrite, v.ReadWrite = filepath.Join(scratch, files.main.Name), true, true
+	}
+	report, err := engine.Scan(ctx, scan)
+	if err != nil {
+		return engineVerdict(ctx, req.Dir, err)
+	}
+	after, err := identities(req, files)
+	if err != nil {
+		return err
+	}
+	for i, b := range before {
+		if after[i] != b {
+			return failure.Errorf(failure.Engine, "%s changed while it was verified", filepath.Join(req.Dir, files.all()[i].Name))
+		}
+	}
+	v.Level, v.Engine, v.Tables = req.Level, report.Engine, []repo.Table{}
+	for _, t := range report.Tables {
+		v.Tables = append(v.Tables, repo.Table(t))
+	}
+	return assertions(req, report, v)
+}
+
+// identities tells whether someone wrote to the stored files.
+func identities(req *Request, files parts) ([]vfs.Info, error) {
+	var infos []vfs.Info
+	for _, f := range files.all() {
+		info, err := req.FS.Lstat(filepath.Join(req.Dir, f.Name))
+		if err != nil {
+			return nil, fmt.Errorf("verify: %w", err)
+		}
+		infos = append(infos, info)
+	}
+	return infos, nil
+}
+
+// engineVerdict sorts what the child process ended with.
+func engineVerdict(ctx context.Context, dir string, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("verify %s: %w", dir, context.Cause(ctx))
+	case errors.Is(err, engine.ErrTooNew):
+		return fmt.Errorf("%w: %s: %w", ErrStructure, dir, err)
+	case errors.Is(err, engine.ErrRejected), errors.Is(err, engine.ErrCrashed), errors.Is(err, engine.ErrTimeout):
+		return bad("%s: %w", dir, err)
+	default:
+		return failure.Errorf(failure.Engine, "verify %s: %w", dir, err)
+	}
+}
+
+// assertions records what the operator's queries returned. One that does not
+// pass makes the backup bad.
+func assertions(req *Request, report *engine.ScanReport, v *repo.Verification) error {
+	if len(report.Assertions) != len(req.Assertions) {
+		return failure.Errorf(failure.Engine, "verify %s: %d results of %d assertions", req.Dir, len(report.Assertions), len(req.Assertions))
+	}
+	var failed []string
+	for i, r := range report.Assertions {
+		want := req.Assertions[i].Expect
+		got := r.Got
+		if r.Error != "" {
+			got = "error: " + r.Error
+		}
+		v.Assertions = append(v.Assertions, repo.Assertion{Name: r.Name, Got: got, Want: want, Passed: r.Passed})
+		if !r.Passed {
+			failed = append(failed, fmt.Sprintf("assertion %q: got %q, want %q", r.Name, got, want))
+		}
+	}
+	if len(failed) > 0 {
+		return bad("%s: %s", req.Dir, strings.Join(failed, "; "))
+	}
+	return nil
+}

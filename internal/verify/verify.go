@@ -1,0 +1,163 @@
+// Package verify decides whether a stored backup is good. It trusts nothing of
+// the copy step but the manifest's list of files:
+//
+//  1. size and SHA-256 of every file, and no WAL that the manifest lacks;
+//  2. the checksum of every used block, and a WAL that ends with a commit;
+//  3. DuckDB in a child process opens the copy and reads every column;
+//  4. the operator's own assertions hold.
+//
+// Stored files are only read. A WAL that the engine cannot replay read-only is
+// read on a scratch copy, which is removed on every path.
+//
+// A verdict against the copy is a failure.BackupBad. An accident of this
+// machine (the context ended, a disk failed, the child could not run) never is.
+package verify
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"canvasback/internal/engine"
+	"canvasback/internal/failure"
+	"canvasback/internal/repo"
+	"canvasback/internal/vfs"
+)
+
+// ErrStructure means that bytes and blocks of the backup are good and that the
+// engine linked into this program is too old to open it.
+var ErrStructure = errors.New("verify: the engine is too old to open the backup")
+
+// Levels of verification: each includes the ones before.
+const (
+	LevelBytes = "bytes" // steps 1 and 2
+	LevelOpen  = "open"  // the engine opens it and counts rows; assertions run
+	LevelFull  = "full"  // the engine reads every column of every row
+)
+
+// Phases that Progress is told of. Done and total are bytes, in PhaseRead tables.
+const (
+	PhaseHash    = "hash"
+	PhaseBlocks  = "blocks"
+	PhaseScratch = "scratch"
+	PhaseRead    = "read"
+)
+
+// Request names the backup and the means.
+type Request struct {
+	FS          vfs.FS
+	Dir         string // the backup's directory
+	Manifest    *repo.Manifest
+	Level       string // empty: LevelFull
+	Scratch     string // existing directory for scratch copies and what the engine spills
+	MemoryLimit string // DuckDB's form, "2GB"; empty: the engine's default
+	Threads     int    // 0: the engine's default
+	Timeout     time.Duration
+	Assertions  []engine.Assertion
+	Progress    func(phase string, done, total int64) // may be nil
+}
+
+// Run verifies the backup. Beside a verdict against the copy (failure.BackupBad,
+// ErrStructure) it returns the evidence up to there, with Reason set; beside an
+// accident it returns none.
+func Run(ctx context.Context, req Request) (*repo.Verification, error) {
+	if req.Progress == nil {
+		req.Progress = func(string, int64, int64) {}
+	}
+	if req.Level == "" {
+		req.Level = LevelFull
+	}
+	if req.Level != LevelBytes && req.Level != LevelOpen && req.Level != LevelFull {
+		return nil, failure.Errorf(failure.InvalidConfig, "verify %s: unknown level %q", req.Dir, req.Level)
+	}
+	start := time.Now()
+	v := &repo.Verification{Level: LevelBytes, At: start.UTC()}
+	err := steps(ctx, &req, v)
+	v.Seconds = time.Since(start).Seconds()
+	switch {
+	case err == nil:
+		return v, nil
+	case errors.Is(err, ErrStructure) || failure.Of(err) == failure.BackupBad:
+		v.Reason = err.Error()
+		return v, err
+	default:
+		return nil, err
+	}
+}
+
+func steps(ctx context.Context, req *Request, v *repo.Verification) error {
+	files, err := layout(req)
+	if err != nil {
+		return err
+	}
+	if err := hashes(ctx, req); err != nil {
+		return err
+	}
+	if v.Blocks, err = blocks(ctx, req, files.main); err != nil {
+		return err
+	}
+	needsWrite := false
+	if files.wal != nil {
+		if needsWrite, err = wal(ctx, req, *files.wal); err != nil {
+			return err
+		}
+	}
+	if req.Level == LevelBytes {
+		return nil
+	}
+	return read(ctx, req, files, needsWrite, v)
+}
+
+// parts are the backup's files by their role.
+type parts struct {
+	main repo.File
+	wal  *repo.File // nil: none
+}
+
+func (p parts) all() []repo.File {
+	if p.wal == nil {
+		return []repo.File{p.main}
+	}
+	return []repo.File{p.main, *p.wal}
+}
+
+// layout finds the database and its WAL in the manifest and refuses files that
+// the engine would read though the manifest does not vouch for them.
+func layout(req *Request) (parts, error) {
+	var p parts
+	for _, f := range req.Manifest.Files {
+		switch {
+		case f.Name != filepath.Base(f.Name):
+			return p, bad("%s: the manifest names a file outside the backup: %q", req.Dir, f.Name)
+		case strings.HasSuffix(f.Name, ".duckdb") && p.main.Name == "":
+			p.main = f
+		case strings.HasSuffix(f.Name, ".wal") && p.wal == nil:
+			p.wal = &f
+		default:
+			return p, bad("%s: the manifest names a file that belongs to no backup: %q", req.Dir, f.Name)
+		}
+	}
+	if p.main.Name == "" {
+		return p, bad("%s: the manifest names no database file", req.Dir)
+	}
+	if p.wal != nil && p.wal.Name != p.main.Name+".wal" {
+		return p, bad("%s: the WAL %q is not that of %q", req.Dir, p.wal.Name, p.main.Name)
+	}
+	for _, suffix := range []string{".wal", ".wal.checkpoint", ".wal.recovery"} {
+		if suffix == ".wal" && p.wal != nil {
+			continue
+		}
+		stray := filepath.Join(req.Dir, p.main.Name+suffix)
+		if err := absent(req.FS, stray); err != nil {
+			return p, err
+		}
+	}
+	return p, nil
+}
+
+// bad is a verdict against the copy.
+func bad(format string, args ...any) error {
+	return failure.Errorf(failure.BackupBad, "the backup is bad: "+format, args...)
+}
