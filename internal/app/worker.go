@@ -20,7 +20,7 @@ const StopTimeout = 30 * time.Second
 
 // NewWorker returns the worker of cfg's host, not started yet. It polls the
 // host's own task queue for workflows and activities.
-func NewWorker(c client.Client, cfg *config.Config, runner activities.Runner) worker.Worker {
+func NewWorker(c client.Client, cfg *config.Config, runner activities.Backuper) worker.Worker {
 	w := worker.New(c, job.Queue(cfg.Host), worker.Options{
 		WorkerStopTimeout:                  StopTimeout,
 		MaxHeartbeatThrottleInterval:       2 * time.Second,

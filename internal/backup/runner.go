@@ -1,61 +1,94 @@
-// Package backup runs the four steps of a backup on this host: checkpoint,
-// copy, verify and prune. The activities call one step each, the starter's
-// local mode all of them.
 package backup
 
 import (
-	"context"
-	"errors"
+	"fmt"
+	"path/filepath"
 	"time"
 
 	"canvasback/internal/config"
-	"canvasback/internal/job"
+	"canvasback/internal/failure"
+	"canvasback/internal/hotcopy"
 	"canvasback/internal/repo"
+	"canvasback/internal/vfs"
+)
+
+const (
+	// leaseBetween is how long a run keeps its database between two steps
+	// without doing anything: the time that a worker may take to come back.
+	leaseBetween = 5 * time.Minute
+	// staleAfter is the age at which staged files whose process is gone are
+	// swept. No run lives so long.
+	staleAfter = 24 * time.Hour
 )
 
 // Runner holds what the steps need. Its methods are safe for concurrent use.
 type Runner struct {
 	Config *config.Config
+	Repo   *repo.Repo
+	fs     vfs.FS
 }
 
-// New opens the repository that cfg names.
-func New(cfg *config.Config) (*Runner, error) { return nil, errors.New("backup: not built yet") }
-
-// Checkpoint asks the owner of the database to fold its WAL.
-func (r *Runner) Checkpoint(ctx context.Context, database string) (job.CheckpointResult, error) {
-	return job.CheckpointResult{}, errors.New("backup: not built yet")
+// New opens the repository that cfg names and checks that it can be written.
+func New(cfg *config.Config) (*Runner, error) {
+	fsys := vfs.OS()
+	r, err := repo.Open(fsys, cfg.Repository)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.CheckWritable(); err != nil {
+		return nil, err
+	}
+	return &Runner{Config: cfg, Repo: r, fs: fsys}, nil
 }
 
-// Copy makes, or resumes, the copy of the run and commits it as state copied.
-func (r *Runner) Copy(ctx context.Context, in job.CopyInput, progress func(job.Progress)) (job.CopyResult, error) {
-	return job.CopyResult{}, errors.New("backup: not built yet")
+func (r *Runner) database(name string) (*config.Database, error) {
+	d, ok := r.Config.Database(name)
+	if !ok {
+		return nil, failure.Errorf(failure.UnknownDatabase, "no database %q in the configuration of host %s", name, r.Config.Host)
+	}
+	return d, nil
 }
 
-// Verify checks the backup and moves its manifest to verified, structure or
-// failed. A verdict against the copy is an error too.
-func (r *Runner) Verify(ctx context.Context, in job.VerifyInput, progress func(job.Progress)) (job.VerifyResult, error) {
-	return job.VerifyResult{}, errors.New("backup: not built yet")
+// manifest describes an accepted copy that is not verified yet.
+func manifest(in *config.Database, key string, started time.Time, res *hotcopy.Result, tool string) *repo.Manifest {
+	m := &repo.Manifest{
+		Schema: repo.Schema, ID: repo.NewID(started, res.Iteration, key),
+		Database: in.Name, State: repo.StateCopied, Run: key, Started: started, Finished: time.Now().UTC(),
+		Source: repo.Source{
+			Path: in.Path, Device: res.Device, Inode: res.Inode, Bytes: res.SourceBytes,
+			Iteration: res.Iteration, StorageVersion: res.Storage, Library: res.Library,
+			BlockBytes: res.BlockBytes, Blocks: res.Blocks, FreeBlocks: res.FreeBlocks,
+			OwnerPID: res.OwnerPID, OwnerExe: hotcopy.Executable(res.OwnerPID),
+		},
+		Acceptance: repo.Acceptance{
+			Rule: res.Rule, Attempts: res.Attempts, WALBytes: res.WALBytes, Commits: res.Commits,
+			BytesRead: res.BytesRead, BytesResumed: res.BytesResumed, Evidence: res.Evidence,
+		},
+		Tool: tool,
+	}
+	m.Acceptance.Seconds = m.Finished.Sub(started).Seconds()
+	for _, f := range res.Files {
+		m.Files = append(m.Files, repo.File{Name: f.Name, Bytes: f.Bytes, SHA256: f.SHA256})
+	}
+	return m
 }
 
-// Prune applies the retention policy.
-func (r *Runner) Prune(ctx context.Context, in job.PruneInput) (job.PruneResult, error) {
-	return job.PruneResult{}, errors.New("backup: not built yet")
+// Bytes is the size of the backup's files.
+func Bytes(m *repo.Manifest) int64 {
+	var n int64
+	for _, f := range m.Files {
+		n += f.Bytes
+	}
+	return n
 }
 
-// Abandon removes what the run had staged.
-func (r *Runner) Abandon(ctx context.Context, in job.AbandonInput) error {
-	return errors.New("backup: not built yet")
+// checkApart refuses a repository that holds the database file, or the reverse.
+func (r *Runner) checkApart(d *config.Database) error {
+	rel, err := filepath.Rel(d.Path, r.Repo.Dir())
+	if err == nil && (rel == "." || filepath.IsLocal(rel)) {
+		return failure.Errorf(failure.RepoOverlap, "the repository %s lies inside the database path %s", r.Repo.Dir(), d.Path)
+	}
+	return nil
 }
 
-// Summary is the outcome of Backup, in the form the starter prints.
-type Summary struct {
-	Manifest repo.Manifest
-	Attempts int
-	Duration time.Duration
-	Pruned   []job.Decision
-}
-
-// Backup takes one backup here and now, without Temporal: all four steps.
-func (r *Runner) Backup(ctx context.Context, database string, progress func(job.Progress)) (*Summary, error) {
-	return nil, errors.New("backup: not built yet")
-}
+func runKey(run string, round int) string { return fmt.Sprintf("%s-%d", run, round) }

@@ -1,0 +1,221 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	commonpb "go.temporal.io/api/common/v1"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"canvasback/internal/failure"
+	"canvasback/internal/job"
+)
+
+type payload = *commonpb.Payload
+
+// Run names one run of a workflow.
+type Run struct {
+	WorkflowID string `json:"workflow_id"`
+	RunID      string `json:"run_id"`
+}
+
+// Cron is the cron workflow of a database. Waiting means that its present run
+// has not begun: it is there for its next time.
+type Cron struct {
+	Run
+	Schedule string
+	Waiting  bool
+	Next     time.Time
+}
+
+// DescribeCron returns the running cron workflow of a database, nil if none.
+func DescribeCron(ctx context.Context, c client.Client, database string) (*Cron, error) {
+	d, err := c.DescribeWorkflowExecution(ctx, job.BackupID(database), "")
+	var missing *serviceerror.NotFound
+	if errors.As(err, &missing) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, Unreachable(err)
+	}
+	info := d.GetWorkflowExecutionInfo()
+	if info.GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		return nil, nil
+	}
+	cron := &Cron{Run: Run{info.GetExecution().GetWorkflowId(), info.GetExecution().GetRunId()}, Next: info.GetExecutionTime().AsTime()}
+	cron.Waiting = cron.Next.After(time.Now())
+	if p, ok := info.GetMemo().GetFields()[specMemo]; ok {
+		cron.Schedule, _ = memoText(p)
+	}
+	return cron, nil
+}
+
+// Running returns the backup of the database that is at work, nil if none:
+// started by its schedule, its cron workflow or by hand.
+func Running(ctx context.Context, c client.Client, database string) (*Run, error) {
+	d, err := c.ScheduleClient().GetHandle(ctx, job.BackupID(database)).Describe(ctx)
+	var missing *serviceerror.NotFound
+	if err != nil && !errors.As(err, &missing) {
+		return nil, Unreachable(err)
+	}
+	if err == nil {
+		for _, r := range d.Info.RunningWorkflows {
+			if on, err := isRunning(ctx, c, r.WorkflowID, r.FirstExecutionRunID); on || err != nil {
+				return &Run{r.WorkflowID, r.FirstExecutionRunID}, err
+			}
+		}
+	}
+	cron, err := DescribeCron(ctx, c, database)
+	if err != nil {
+		return nil, err
+	}
+	if cron != nil && !cron.Waiting {
+		return &cron.Run, nil
+	}
+	w, err := c.DescribeWorkflowExecution(ctx, job.ManualID(database), "")
+	if errors.As(err, &missing) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, Unreachable(err)
+	}
+	info := w.GetWorkflowExecutionInfo()
+	if info.GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		return nil, nil
+	}
+	return &Run{info.GetExecution().GetWorkflowId(), info.GetExecution().GetRunId()}, nil
+}
+
+func isRunning(ctx context.Context, c client.Client, id, run string) (bool, error) {
+	d, err := c.DescribeWorkflowExecution(ctx, id, run)
+	var missing *serviceerror.NotFound
+	if errors.As(err, &missing) {
+		return false, nil
+	}
+	if err != nil {
+		return false, Unreachable(err)
+	}
+	return d.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, nil
+}
+
+// StartNow begins a backup at once: by its schedule where there is one, so that
+// the schedule's overlap policy knows of it, else by a workflow of its own. Busy
+// while a backup of the database is at work.
+func StartNow(ctx context.Context, c client.Client, database, host string) (*Run, error) {
+	busy, err := Running(ctx, c, database)
+	if err != nil {
+		return nil, err
+	}
+	if busy != nil {
+		return nil, errBusy(database, busy.WorkflowID)
+	}
+	has, err := HasSchedule(ctx, c, database)
+	if err != nil {
+		return nil, err
+	}
+	if has {
+		return trigger(ctx, c, database)
+	}
+	w, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID: job.ManualID(database), TaskQueue: job.Queue(host), WorkflowExecutionTimeout: RunTimeout,
+		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
+		WorkflowExecutionErrorWhenAlreadyStarted: true,
+		StaticSummary:                            summary(database),
+	}, job.BackupWorkflow, job.BackupInput{Database: database})
+	if temporal.IsWorkflowExecutionAlreadyStartedError(err) {
+		return nil, errBusy(database, job.ManualID(database))
+	}
+	if err != nil {
+		return nil, Unreachable(err)
+	}
+	return &Run{w.GetID(), w.GetRunID()}, nil
+}
+
+func errBusy(database, id string) error {
+	return failure.Errorf(failure.Busy, "a backup of %s is running already: workflow %s", database, id)
+}
+
+// triggerWait is how long a schedule may take to start what it was told to.
+const triggerWait = 30 * time.Second
+
+// trigger starts the schedule's action and finds the run that came of it: the
+// server does not name it in its answer.
+func trigger(ctx context.Context, c client.Client, database string) (*Run, error) {
+	h := c.ScheduleClient().GetHandle(ctx, job.BackupID(database))
+	before, err := h.Describe(ctx)
+	if err != nil {
+		return nil, noSchedule(database, err)
+	}
+	known := map[string]bool{}
+	for _, a := range before.Info.RecentActions {
+		known[actionRun(a).RunID] = true
+	}
+	if err := h.Trigger(ctx, client.ScheduleTriggerOptions{Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP}); err != nil {
+		return nil, noSchedule(database, err)
+	}
+	for end := time.Now().Add(triggerWait); time.Now().Before(end); {
+		d, err := h.Describe(ctx)
+		if err != nil {
+			return nil, noSchedule(database, err)
+		}
+		for _, a := range d.Info.RecentActions {
+			if r := actionRun(a); r.RunID != "" && !known[r.RunID] {
+				return &r, nil
+			}
+		}
+		if d.Info.NumActionsSkippedOverlap > before.Info.NumActionsSkippedOverlap {
+			return nil, errBusy(database, job.BackupID(database))
+		}
+		select {
+		case <-ctx.Done():
+			return nil, failure.Errorf(failure.Interrupted, "interrupted while the schedule of %s started a backup", database)
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+	return nil, failure.Errorf(failure.RunFailed, "the schedule of %s was triggered and started nothing within %s", database, triggerWait)
+}
+
+func actionRun(a client.ScheduleActionResult) Run {
+	if a.StartWorkflowResult == nil {
+		return Run{}
+	}
+	return Run{a.StartWorkflowResult.WorkflowID, a.StartWorkflowResult.FirstExecutionRunID}
+}
+
+// Polled says whether a worker polls the host's task queue.
+func Polled(ctx context.Context, c client.Client, host string) (bool, error) {
+	for _, kind := range []enumspb.TaskQueueType{enumspb.TASK_QUEUE_TYPE_WORKFLOW, enumspb.TASK_QUEUE_TYPE_ACTIVITY} {
+		q, err := c.DescribeTaskQueue(ctx, job.Queue(host), kind)
+		if err != nil {
+			return false, Unreachable(err)
+		}
+		if len(q.GetPollers()) == 0 {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// Progress is the newest heartbeat of a run's pending steps; nil if none.
+func Progress(ctx context.Context, c client.Client, r Run) (*job.Progress, error) {
+	d, err := c.DescribeWorkflowExecution(ctx, r.WorkflowID, r.RunID)
+	if err != nil {
+		return nil, Unreachable(err)
+	}
+	return progressOf(d), nil
+}
+
+func progressOf(d *workflowservice.DescribeWorkflowExecutionResponse) *job.Progress {
+	for _, a := range d.GetPendingActivities() {
+		var p job.Progress
+		if details := a.GetHeartbeatDetails(); details != nil && len(details.GetPayloads()) > 0 && fromPayload(details.GetPayloads()[0], &p) {
+			return &p
+		}
+	}
+	return nil
+}

@@ -1,0 +1,293 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+	_ "time/tzdata" // time zones are known wherever the program runs
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
+
+	"canvasback/internal/failure"
+	"canvasback/internal/job"
+)
+
+// RunTimeout bounds one run, so that a stuck one cannot hold up the next day's.
+const RunTimeout = 23 * time.Hour
+
+// Spec is when the backups of a database begin. Cron has five fields or a form
+// such as @daily.
+type Spec struct {
+	Database string        `json:"database"`
+	Host     string        `json:"host"`
+	Cron     string        `json:"cron"`
+	Timezone string        `json:"timezone,omitempty"`       // a name such as Europe/Amsterdam; empty: UTC
+	Jitter   time.Duration `json:"jitter,omitempty"`         // each start is put off by a random part of it
+	Overlap  string        `json:"overlap,omitempty"`        // skip (default) or buffer-one
+	Catchup  time.Duration `json:"catchup_window,omitempty"` // how late a missed start is made up for, default 1 h
+	// Paused is how a new schedule begins; an update leaves the present state.
+	Paused bool `json:"-"`
+}
+
+// DefaultCatchup is the catch-up window of a Spec that names none.
+const DefaultCatchup = time.Hour
+
+// specMemo is the memo key under which a schedule's action keeps its Spec: the
+// server compiles cron expressions and does not give them back.
+const specMemo = "canvasback"
+
+var overlaps = map[string]enumspb.ScheduleOverlapPolicy{
+	"":           enumspb.SCHEDULE_OVERLAP_POLICY_SKIP,
+	"skip":       enumspb.SCHEDULE_OVERLAP_POLICY_SKIP,
+	"buffer-one": enumspb.SCHEDULE_OVERLAP_POLICY_BUFFER_ONE,
+}
+
+// Overlap translates an overlap policy's name. Policies that would let two
+// backups of one database run at once, or kill a running one, are not offered.
+func Overlap(name string) (enumspb.ScheduleOverlapPolicy, error) {
+	p, ok := overlaps[name]
+	if !ok {
+		return 0, failure.Errorf(failure.BadSchedule, "overlap policy %q: want skip or buffer-one", name)
+	}
+	return p, nil
+}
+
+func (s Spec) check() error {
+	if s.Cron == "" {
+		return failure.Errorf(failure.BadSchedule, "the cron expression for %s is empty", s.Database)
+	}
+	if _, err := time.LoadLocation(s.Timezone); err != nil {
+		return failure.Errorf(failure.BadSchedule, "time zone %q: %w", s.Timezone, err)
+	}
+	if s.Jitter < 0 || s.Catchup < 0 {
+		return failure.Errorf(failure.BadSchedule, "jitter and catch-up window cannot be negative")
+	}
+	_, err := Overlap(s.Overlap)
+	return err
+}
+
+func (s Spec) schedule() (*client.Schedule, error) {
+	memo, err := json.Marshal(s)
+	if err != nil {
+		return nil, err
+	}
+	overlap, err := Overlap(s.Overlap)
+	if err != nil {
+		return nil, err
+	}
+	catchup := s.Catchup
+	if catchup == 0 {
+		catchup = DefaultCatchup
+	}
+	return &client.Schedule{
+		Spec: &client.ScheduleSpec{CronExpressions: []string{s.Cron}, TimeZoneName: s.Timezone, Jitter: s.Jitter},
+		Action: &client.ScheduleWorkflowAction{
+			ID: job.BackupID(s.Database), Workflow: job.BackupWorkflow, TaskQueue: job.Queue(s.Host),
+			Args:                     []any{job.BackupInput{Database: s.Database}},
+			WorkflowExecutionTimeout: RunTimeout,
+			StaticSummary:            summary(s.Database),
+			Memo:                     map[string]any{specMemo: string(memo)},
+		},
+		Policy: &client.SchedulePolicies{Overlap: overlap, CatchupWindow: catchup},
+		State:  &client.ScheduleState{Paused: s.Paused},
+	}, nil
+}
+
+func summary(database string) string { return "backup of " + database }
+
+// CreateSchedule makes the schedule of a database: ScheduleConflict where there
+// is one, or a cron workflow.
+func CreateSchedule(ctx context.Context, c client.Client, s Spec) error {
+	if err := s.check(); err != nil {
+		return err
+	}
+	if err := refuseCron(ctx, c, s.Database); err != nil {
+		return err
+	}
+	sched, err := s.schedule()
+	if err != nil {
+		return err
+	}
+	_, err = c.ScheduleClient().Create(ctx, client.ScheduleOptions{
+		ID: job.BackupID(s.Database), Spec: *sched.Spec, Action: sched.Action,
+		Overlap: sched.Policy.Overlap, CatchupWindow: sched.Policy.CatchupWindow, Paused: s.Paused,
+	})
+	if errors.Is(err, temporal.ErrScheduleAlreadyRunning) {
+		return failure.Errorf(failure.ScheduleConflict, "database %s has a schedule already: update it, or delete it first", s.Database)
+	}
+	return scheduleError(s.Cron, err)
+}
+
+// UpdateSchedule replaces the spec, action and policy of a database's schedule,
+// by what change makes of the present Spec. Nothing is sent when nothing
+// differs: an update would drop a start that waits in its jitter.
+func UpdateSchedule(ctx context.Context, c client.Client, database string, change func(*Spec)) (changed bool, err error) {
+	h := c.ScheduleClient().GetHandle(ctx, job.BackupID(database))
+	d, err := h.Describe(ctx)
+	if err != nil {
+		return false, noSchedule(database, err)
+	}
+	now, known := SpecOf(d)
+	want := now
+	want.Database = database
+	change(&want)
+	if known && want == now {
+		return false, nil
+	}
+	if err := want.check(); err != nil {
+		return false, err
+	}
+	sched, err := want.schedule()
+	if err != nil {
+		return false, err
+	}
+	err = h.Update(ctx, client.ScheduleUpdateOptions{
+		DoUpdate: func(in client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
+			sched.State = in.Description.Schedule.State
+			return &client.ScheduleUpdate{Schedule: sched}, nil
+		},
+	})
+	return true, scheduleError(want.Cron, err)
+}
+
+// EnsureSchedule makes the schedule what s says, whatever was there.
+func EnsureSchedule(ctx context.Context, c client.Client, s Spec) (changed bool, err error) {
+	err = CreateSchedule(ctx, c, s)
+	if err == nil {
+		return true, nil
+	}
+	if failure.Of(err) != failure.ScheduleConflict {
+		return false, err
+	}
+	if err := refuseCron(ctx, c, s.Database); err != nil {
+		return false, err
+	}
+	return UpdateSchedule(ctx, c, s.Database, func(now *Spec) { *now = s })
+}
+
+// SpecOf is the Spec that a schedule was made from; false where it was not made
+// by this program.
+func SpecOf(d *client.ScheduleDescription) (Spec, bool) {
+	var s Spec
+	a, ok := d.Schedule.Action.(*client.ScheduleWorkflowAction)
+	if !ok {
+		return s, false
+	}
+	value, ok := a.Memo[specMemo]
+	if !ok {
+		return s, false
+	}
+	text, ok := memoText(value)
+	return s, ok && json.Unmarshal([]byte(text), &s) == nil
+}
+
+// StartCron starts the literal cron workflow of a database.
+func StartCron(ctx context.Context, c client.Client, s Spec) error {
+	if err := s.check(); err != nil {
+		return err
+	}
+	if has, err := HasSchedule(ctx, c, s.Database); err != nil || has {
+		return errors.Join(err, conflictIf(has, "database %s has a schedule: delete it before starting a cron workflow", s.Database))
+	}
+	cron := s.Cron
+	if s.Timezone != "" {
+		cron = "CRON_TZ=" + s.Timezone + " " + cron
+	}
+	_, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID: job.BackupID(s.Database), TaskQueue: job.Queue(s.Host), CronSchedule: cron,
+		WorkflowRunTimeout:                       RunTimeout,
+		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
+		WorkflowExecutionErrorWhenAlreadyStarted: true,
+		StaticSummary:                            summary(s.Database),
+		Memo:                                     map[string]any{specMemo: cron},
+	}, job.BackupWorkflow, job.BackupInput{Database: s.Database})
+	if temporal.IsWorkflowExecutionAlreadyStartedError(err) {
+		return failure.Errorf(failure.ScheduleConflict, "database %s has a cron workflow already: stop it with 'starter stop --cron' first", s.Database)
+	}
+	return scheduleError(cron, err)
+}
+
+// HasSchedule says whether the database has a schedule.
+func HasSchedule(ctx context.Context, c client.Client, database string) (bool, error) {
+	_, err := c.ScheduleClient().GetHandle(ctx, job.BackupID(database)).Describe(ctx)
+	var missing *serviceerror.NotFound
+	if errors.As(err, &missing) {
+		return false, nil
+	}
+	return err == nil, Unreachable(err)
+}
+
+func refuseCron(ctx context.Context, c client.Client, database string) error {
+	cron, err := DescribeCron(ctx, c, database)
+	if err != nil {
+		return err
+	}
+	return conflictIf(cron != nil, "database %s has a cron workflow: stop it with 'starter stop --cron' before making a schedule", database)
+}
+
+func conflictIf(there bool, format string, args ...any) error {
+	if !there {
+		return nil
+	}
+	return failure.Errorf(failure.ScheduleConflict, format, args...)
+}
+
+// noSchedule types the error of a schedule call.
+func noSchedule(database string, err error) error {
+	var missing *serviceerror.NotFound
+	if errors.As(err, &missing) {
+		return failure.Errorf(failure.NoSchedule, "database %s has no schedule", database)
+	}
+	return Unreachable(err)
+}
+
+// scheduleError types what the server says of a cron expression.
+func scheduleError(cron string, err error) error {
+	var invalid *serviceerror.InvalidArgument
+	if errors.As(err, &invalid) {
+		return failure.Errorf(failure.BadSchedule, "the schedule %q was refused: %w", cron, err)
+	}
+	return Unreachable(err)
+}
+
+// Unreachable types an error of a call to the server that got no answer.
+func Unreachable(err error) error {
+	var unavailable *serviceerror.Unavailable
+	var deadline *serviceerror.DeadlineExceeded
+	if errors.As(err, &unavailable) || errors.As(err, &deadline) || errors.Is(err, context.DeadlineExceeded) {
+		return failure.Errorf(failure.TemporalUnreachable, "Temporal does not answer: %w", err)
+	}
+	return err
+}
+
+// memoText reads a string from a memo, which is a payload when it comes from
+// the server.
+func memoText(value any) (string, bool) {
+	if s, ok := value.(string); ok {
+		return s, true
+	}
+	var s string
+	p, ok := value.(payload)
+	if !ok {
+		return "", false
+	}
+	return s, fromPayload(p, &s)
+}
+
+func fromPayload(p payload, to any) bool {
+	return converter.GetDefaultDataConverter().FromPayload(p, to) == nil
+}
+
+// ScheduleError types the error of any other call on a database's schedule.
+func ScheduleError(database string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("schedule of %s: %w", database, noSchedule(database, err))
+}

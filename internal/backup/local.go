@@ -1,0 +1,75 @@
+package backup
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"time"
+
+	"canvasback/internal/failure"
+	"canvasback/internal/job"
+	"canvasback/internal/repo"
+)
+
+// Summary is the outcome of Backup, in the form the starter prints.
+type Summary struct {
+	Manifest   repo.Manifest
+	Checkpoint job.CheckpointResult
+	Attempts   int
+	Duration   time.Duration
+	Pruned     []job.Decision
+}
+
+// Backup takes one backup here and now, without Temporal: all four steps, and
+// like the workflow a fresh copy where one does not verify.
+func (r *Runner) Backup(ctx context.Context, database string, progress func(job.Progress)) (sum *Summary, err error) {
+	start := time.Now()
+	run := "local-" + rand.Text()
+	defer func() {
+		if err != nil {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+			defer cancel()
+			err = errors.Join(err, r.abandonKnown(ctx, database, run))
+		}
+	}()
+	sum = &Summary{}
+	if sum.Checkpoint, err = r.Checkpoint(ctx, database); err != nil {
+		return nil, err
+	}
+	id, err := r.copyAndVerify(ctx, database, run, progress)
+	if err != nil {
+		return nil, err
+	}
+	pruned, err := r.Prune(ctx, job.PruneInput{Database: database, Run: run})
+	if err != nil {
+		return nil, err
+	}
+	m, err := r.Repo.Get(database, id)
+	if err != nil {
+		return nil, err
+	}
+	sum.Manifest, sum.Attempts, sum.Pruned, sum.Duration = *m, m.Acceptance.Attempts, pruned.Removed, time.Since(start)
+	return sum, nil
+}
+
+func (r *Runner) copyAndVerify(ctx context.Context, database, run string, progress func(job.Progress)) (string, error) {
+	for round := 1; ; round++ {
+		c, err := r.Copy(ctx, job.CopyInput{Database: database, Run: run, Round: round}, progress)
+		if err != nil {
+			return "", err
+		}
+		_, err = r.Verify(ctx, job.VerifyInput{Database: database, ID: c.ID, Run: run}, progress)
+		if failure.Of(err) == failure.BackupBad && round < job.Rounds {
+			continue
+		}
+		return c.ID, err
+	}
+}
+
+// abandonKnown cleans up unless the database was never found.
+func (r *Runner) abandonKnown(ctx context.Context, database, run string) error {
+	if _, err := r.database(database); err != nil {
+		return nil
+	}
+	return r.Abandon(ctx, job.AbandonInput{Database: database, Run: run})
+}

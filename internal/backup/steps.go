@@ -1,0 +1,278 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"canvasback/internal/checkpoint"
+	"canvasback/internal/config"
+	"canvasback/internal/engine"
+	"canvasback/internal/failure"
+	"canvasback/internal/hotcopy"
+	"canvasback/internal/job"
+	"canvasback/internal/repo"
+	"canvasback/internal/retention"
+	"canvasback/internal/verify"
+)
+
+// Checkpoint asks the owner of the database to fold its WAL.
+func (r *Runner) Checkpoint(ctx context.Context, database string) (job.CheckpointResult, error) {
+	d, err := r.database(database)
+	if err != nil {
+		return job.CheckpointResult{}, err
+	}
+	return checkpoint.Run(ctx, checkpoint.Request{
+		FS: r.fs, Path: d.Path, Options: d.Checkpoint,
+		Observe: func() (checkpoint.Observation, error) { return r.observe(d) },
+	})
+}
+
+func (r *Runner) observe(d *config.Database) (checkpoint.Observation, error) {
+	in, err := hotcopy.Inspect(r.fs, d.Path)
+	if err != nil {
+		return checkpoint.Observation{}, err
+	}
+	o := checkpoint.Observation{Iteration: in.Iteration}
+	if in.WAL != nil {
+		o.WALBytes = in.WAL.Bytes
+	}
+	if in.Owner != nil {
+		o.Held, o.OwnerPID, o.OwnerExe = true, in.Owner.PID, in.Owner.Executable
+	}
+	return o, nil
+}
+
+// Copy makes, or resumes, the copy of the run's round and commits it in state
+// copied. A round that is committed already is returned as it is.
+func (r *Runner) Copy(ctx context.Context, in job.CopyInput, progress func(job.Progress)) (res job.CopyResult, err error) {
+	d, err := r.database(in.Database)
+	if err != nil {
+		return res, err
+	}
+	if err := r.checkApart(d); err != nil {
+		return res, err
+	}
+	done, err := r.lease(d.Name, in.Run)
+	if err != nil {
+		return res, err
+	}
+	defer func() { err = errors.Join(err, done()) }()
+	key := runKey(in.Run, in.Round)
+	m, err := r.Repo.FindRun(d.Name, key)
+	if err != nil || m != nil {
+		return copyResult(m), err
+	}
+	if _, err := r.Repo.Sweep(d.Name, staleAfter, time.Now()); err != nil {
+		return res, err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, time.Duration(d.Copy.Timeout), fmt.Errorf("the copy took longer than copy.timeout, %s", time.Duration(d.Copy.Timeout)))
+	defer cancel()
+	if m, err = r.copyInto(ctx, d, key, progress); err != nil {
+		return res, err
+	}
+	return copyResult(m), nil
+}
+
+func (r *Runner) copyInto(ctx context.Context, d *config.Database, key string, progress func(job.Progress)) (m *repo.Manifest, err error) {
+	stage, err := r.Repo.Stage(d.Name, key)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, stage.Close()) }()
+	started := time.Now().UTC().Truncate(time.Millisecond)
+	meter := newMeter("copy", progress)
+	res, err := hotcopy.Copy(ctx, hotcopy.Options{
+		FS: r.fs, Path: d.Path, Dir: stage.Dir(), Name: d.Name,
+		EngineVersion: d.EngineVersion, Settle: time.Duration(d.Copy.Settle), MaxAttempts: d.Copy.Attempts,
+		Limiter:  limiter(d.Copy.Bandwidth),
+		Progress: func(p hotcopy.Progress) { meter.report(p.Phase, p.Attempt, p.Done, p.Total) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	m = manifest(d, key, started, res, tool())
+	return m, stage.Commit(m)
+}
+
+func limiter(b config.Bytes) *rate.Limiter {
+	if b <= 0 {
+		return nil
+	}
+	return rate.NewLimiter(rate.Limit(b), max(int(b)/10, hotcopy.MaxRead))
+}
+
+func copyResult(m *repo.Manifest) job.CopyResult {
+	if m == nil {
+		return job.CopyResult{}
+	}
+	a := m.Acceptance
+	return job.CopyResult{
+		ID: m.ID, Rule: a.Rule, Attempts: a.Attempts, Bytes: Bytes(m), WALBytes: a.WALBytes,
+		BytesRead: a.BytesRead, BytesResumed: a.BytesResumed, Seconds: a.Seconds,
+	}
+}
+
+// Verify checks the backup and moves its manifest to verified, structure or
+// failed. A verdict against the copy is an error of kind BackupBad too.
+func (r *Runner) Verify(ctx context.Context, in job.VerifyInput, progress func(job.Progress)) (res job.VerifyResult, err error) {
+	d, err := r.database(in.Database)
+	if err != nil {
+		return res, err
+	}
+	done, err := r.lease(d.Name, in.Run)
+	if err != nil {
+		return res, err
+	}
+	defer func() { err = errors.Join(err, done()) }()
+	m, err := r.Repo.Get(d.Name, in.ID)
+	if err != nil {
+		return res, err
+	}
+	verdict := r.check(ctx, d, m, progress)
+	switch kind := failure.Of(verdict); {
+	case verdict == nil:
+		m.State, m.Failure = repo.StateVerified, ""
+	case errors.Is(verdict, verify.ErrStructure):
+		m.State, m.Failure = repo.StateStructure, ""
+		verdict = nil
+	case kind == failure.BackupBad:
+		m.State, m.Failure = repo.StateFailed, verdict.Error()
+	default:
+		return res, verdict
+	}
+	if err := r.Repo.Replace(m); err != nil {
+		return res, err
+	}
+	if verdict != nil {
+		_, err := r.remove(d, func(m repo.Manifest) bool { return m.State == repo.StateFailed })
+		return res, errors.Join(verdict, err)
+	}
+	return verifyResult(m), nil
+}
+
+// check runs the verification in a scratch directory of its own and fills in
+// the evidence.
+func (r *Runner) check(ctx context.Context, d *config.Database, m *repo.Manifest, progress func(job.Progress)) (err error) {
+	scratch, err := r.Repo.Stage(d.Name, "verify-"+m.ID)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, scratch.Discard()) }()
+	meter := newMeter("verify", progress)
+	v, err := verify.Run(ctx, verify.Request{
+		FS: r.fs, Dir: r.Repo.BackupDir(d.Name, m.ID), Manifest: m, Level: d.Verify.Level, Scratch: scratch.Dir(),
+		MemoryLimit: d.Verify.MemoryLimit, Threads: d.Verify.Threads, Timeout: time.Duration(d.Verify.Timeout),
+		Assertions: assertions(d),
+		Progress:   func(phase string, done, total int64) { meter.report(phase, 1, done, total) },
+	})
+	if v != nil {
+		m.Verification = v
+	}
+	return err
+}
+
+func assertions(d *config.Database) []engine.Assertion {
+	var out []engine.Assertion
+	for _, a := range d.Assertions {
+		out = append(out, engine.Assertion{Name: a.Name, SQL: a.SQL, Expect: a.Expect, Timeout: time.Duration(a.Timeout)})
+	}
+	return out
+}
+
+func verifyResult(m *repo.Manifest) job.VerifyResult {
+	res := job.VerifyResult{State: string(m.State)}
+	if v := m.Verification; v != nil {
+		res.Level, res.Engine, res.Tables, res.Seconds, res.Reason = v.Level, v.Engine, len(v.Tables), v.Seconds, v.Reason
+		for _, t := range v.Tables {
+			res.Rows += t.Rows
+		}
+	}
+	return res
+}
+
+// Prune applies the retention policy and ends the run's lease.
+func (r *Runner) Prune(ctx context.Context, in job.PruneInput) (res job.PruneResult, err error) {
+	d, err := r.database(in.Database)
+	if err != nil {
+		return res, err
+	}
+	lease, err := r.Repo.Acquire(d.Name, in.Run, time.Now())
+	if err != nil {
+		return res, err
+	}
+	defer func() { err = errors.Join(err, lease.End()) }()
+	return r.remove(d, func(repo.Manifest) bool { return true })
+}
+
+// remove applies the policy to the backups that may go. A damaged manifest is
+// left alone and reported after the rest is done.
+func (r *Runner) remove(d *config.Database, may func(repo.Manifest) bool) (job.PruneResult, error) {
+	res := job.PruneResult{Kept: []job.Decision{}, Removed: []job.Decision{}}
+	manifests, listErr := r.Repo.List(d.Name)
+	mayGo := map[string]bool{}
+	var backups []retention.Backup
+	for _, m := range manifests {
+		mayGo[m.ID] = may(m)
+		backups = append(backups, retention.Backup{ID: m.ID, Time: m.Started, State: string(m.State)})
+	}
+	for _, dec := range retention.Decide(time.Now(), backups, retention.Policy{KeepLast: d.Retention.KeepLast}) {
+		out := job.Decision{ID: dec.ID, Reason: dec.Reason}
+		if dec.Keep || !mayGo[dec.ID] {
+			res.Kept = append(res.Kept, out)
+			continue
+		}
+		if err := r.Repo.Remove(d.Name, dec.ID); err != nil {
+			return res, errors.Join(err, listErr)
+		}
+		res.Removed = append(res.Removed, out)
+	}
+	return res, listErr
+}
+
+// Abandon removes what the run had staged and ends its lease. A backup that was
+// committed stays: unverified ones go by the policy.
+func (r *Runner) Abandon(ctx context.Context, in job.AbandonInput) (err error) {
+	d, err := r.database(in.Database)
+	if err != nil {
+		return err
+	}
+	lease, err := r.Repo.Acquire(d.Name, in.Run, time.Now())
+	if failure.Of(err) == failure.Busy {
+		return nil // another run has taken over; it sweeps
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lease.End()) }()
+	for round := 1; round <= job.Rounds; round++ {
+		m, err := r.Repo.FindRun(d.Name, runKey(in.Run, round))
+		if err != nil {
+			return err
+		}
+		if m != nil {
+			continue
+		}
+		stage, err := r.Repo.Stage(d.Name, runKey(in.Run, round))
+		if err != nil {
+			return err
+		}
+		if err := stage.Discard(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lease takes the database for one step of the run; the returned function ends
+// the step and keeps the database for the run's next one.
+func (r *Runner) lease(database, run string) (func() error, error) {
+	l, err := r.Repo.Acquire(database, run, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	return func() error { return l.Close(time.Now().Add(leaseBetween)) }, nil
+}
