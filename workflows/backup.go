@@ -6,86 +6,106 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"canvasback/activities"
+	"canvasback/internal/failure"
 	"canvasback/internal/job"
 )
 
-// Backup takes one backup of the named database. A copy that does not verify is
-// set aside and made again, job.Rounds times at most; then the run fails with
-// an application error of type BackupBad. A run that fails or is cancelled
-// leaves nothing staged. Nothing is pruned unless the new backup passed.
+// steps is only ever asked for its methods' names.
+var steps *activities.Activities
+
+// Backup takes one backup of a database: checkpoint, copy, verify, prune. A
+// copy that does not verify is replaced by a fresh one, job.Rounds times in
+// all; then the run fails as failure.BackupBad. What a run that does not end
+// well had staged is removed.
+//
+// An error is a temporal application error whose type is the name of a
+// failure.Kind, or a cancellation.
 func Backup(ctx workflow.Context, in job.BackupInput) (job.BackupResult, error) {
-	res, err := backup(ctx, in)
-	if err != nil {
-		return job.BackupResult{}, verdict(ctx, err, abandon(ctx, in))
-	}
-	return res, nil
-}
-
-func backup(ctx workflow.Context, in job.BackupInput) (job.BackupResult, error) {
-	var a *activities.Activities
-	start := workflow.Now(ctx)
 	run := workflow.GetInfo(ctx).WorkflowExecution.RunID
-	res := job.BackupResult{Database: in.Database, Pruned: []job.Decision{}}
-
-	// 1. Checkpoint: less WAL to copy along, if the owner can be asked.
-	say(ctx, "Asking the owner of **%s** to fold its WAL.", in.Database)
-	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, CheckpointOptions), a.Checkpoint,
-		job.CheckpointInput{Database: in.Database}).Get(ctx, &res.Checkpoint)
+	result, err := backup(ctx, in.Database, run)
 	if err != nil {
-		return res, err
+		return job.BackupResult{}, abandon(ctx, in.Database, run, err)
 	}
-
-	// 2. Copy and 3. verify.
-	var made job.CopyResult
-	var seen job.VerifyResult
-	for round := 1; ; round++ {
-		say(ctx, "Copying **%s**.", in.Database)
-		err = workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, CopyOptions), a.Copy,
-			job.CopyInput{Database: in.Database, Run: run, Round: round}).Get(ctx, &made)
-		if err != nil {
-			return res, err
-		}
-		say(ctx, "Verifying **%s**: %d bytes, accepted by rule %s in attempt %d.", made.ID, made.Bytes, made.Rule, made.Attempts)
-		err = workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, VerifyOptions), a.Verify,
-			job.VerifyInput{Database: in.Database, ID: made.ID, Run: run}).Get(ctx, &seen)
-		if err == nil {
-			break
-		}
-		if !isBad(err) || round == job.Rounds {
-			return res, err
-		}
-		workflow.GetLogger(ctx).Warn("the copy did not verify, making another", "backup", made.ID, "round", round)
-	}
-
-	// 4. Prune.
-	say(ctx, "**%s** is %s: %d tables, %d rows. Pruning.", made.ID, seen.State, seen.Tables, seen.Rows)
-	var pruned job.PruneResult
-	err = workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, PruneOptions), a.Prune,
-		job.PruneInput{Database: in.Database, Run: run}).Get(ctx, &pruned)
-	if err != nil {
-		return res, err
-	}
-	res.ID, res.State, res.Rule, res.Attempts, res.Bytes = made.ID, seen.State, made.Rule, made.Attempts, made.Bytes
-	res.Tables, res.Rows, res.CopySeconds, res.Pruned = seen.Tables, seen.Rows, made.Seconds, pruned.Removed
-	res.DurationSeconds = workflow.Now(ctx).Sub(start).Seconds()
-	say(ctx, "**%s** is %s: %d bytes, %d tables, %d rows, rule %s; %d older backups removed.",
-		made.ID, seen.State, made.Bytes, seen.Tables, seen.Rows, made.Rule, len(pruned.Removed))
-	return res, nil
+	return result, nil
 }
 
-// abandon cleans up after a run that failed or was cancelled.
-func abandon(ctx workflow.Context, in job.BackupInput) error {
-	var a *activities.Activities
+func backup(ctx workflow.Context, db, run string) (job.BackupResult, error) {
+	began := workflow.Now(ctx)
+
+	// 1. The owner folds its WAL, if it can be asked to.
+	var checkpointed job.CheckpointResult
+	at := step(ctx, checkpointOptions, "checkpoint", db)
+	if err := workflow.ExecuteActivity(at, steps.Checkpoint, job.CheckpointInput{Database: db}).Get(at, &checkpointed); err != nil {
+		return job.BackupResult{}, stepError("checkpoint", db, err)
+	}
+
+	// 2. and 3. A copy is made, and proved.
+	copied, verified, err := copyAndVerify(ctx, db, run)
+	if err != nil {
+		return job.BackupResult{}, err
+	}
+
+	// 4. Only now, with a good backup there, older ones may go.
+	var pruned job.PruneResult
+	at = step(ctx, pruneOptions, "prune", db)
+	if err := workflow.ExecuteActivity(at, steps.Prune, job.PruneInput{Database: db, Run: run}).Get(at, &pruned); err != nil {
+		return job.BackupResult{}, stepError(fmt.Sprintf("backup %s is %s, but prune", copied.ID, verified.State), db, err)
+	}
+
+	workflow.SetCurrentDetails(ctx, fmt.Sprintf("Backup `%s` of %s is %s.", copied.ID, db, verified.State))
+	return job.BackupResult{
+		ID:              copied.ID,
+		Database:        db,
+		State:           verified.State,
+		Rule:            copied.Rule,
+		Attempts:        copied.Attempts,
+		Bytes:           copied.Bytes,
+		Tables:          verified.Tables,
+		Rows:            verified.Rows,
+		CopySeconds:     copied.Seconds,
+		DurationSeconds: workflow.Now(ctx).Sub(began).Seconds(),
+		Checkpoint:      checkpointed,
+		Pruned:          append([]job.Decision{}, pruned.Removed...),
+	}, nil
+}
+
+func copyAndVerify(ctx workflow.Context, db, run string) (copied job.CopyResult, verified job.VerifyResult, err error) {
+	for round := 1; ; round++ {
+		at := step(ctx, copyOptions, "copy", db)
+		err = workflow.ExecuteActivity(at, steps.Copy, job.CopyInput{Database: db, Run: run, Round: round}).Get(at, &copied)
+		if err != nil {
+			return copied, verified, stepError("copy", db, err)
+		}
+		at = step(ctx, verifyOptions, "verify", db)
+		err = workflow.ExecuteActivity(at, steps.Verify, job.VerifyInput{Database: db, ID: copied.ID, Run: run}).Get(at, &verified)
+		switch {
+		case err == nil:
+			return copied, verified, nil
+		case !hasType(err, failure.BackupBad.Name):
+			return copied, verified, stepError("verify", db, err)
+		case round == job.Rounds:
+			return copied, verified, stepError(fmt.Sprintf("%d copies in a row are bad, the last one is %s: verify", round, copied.ID), db, err)
+		}
+		workflow.GetLogger(ctx).Warn("A copy is bad, taking a fresh one", "database", db, "backup", copied.ID, "error", err)
+	}
+}
+
+// abandon removes what the run had staged, also when the run is being
+// cancelled, and returns why the run failed together with what went wrong here.
+func abandon(ctx workflow.Context, db, run string, why error) error {
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
-	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, AbandonOptions), a.Abandon,
-		job.AbandonInput{Database: in.Database, Run: workflow.GetInfo(ctx).WorkflowExecution.RunID}).Get(ctx, nil)
-	if err != nil {
-		workflow.GetLogger(ctx).Error("the run's staged files could not be removed", "error", err)
+	at := step(ctx, abandonOptions, "abandon", db)
+	err := workflow.ExecuteActivity(at, steps.Abandon, job.AbandonInput{Database: db, Run: run}).Get(at, nil)
+	if err == nil {
+		return why
 	}
-	return err
+	return joinErrors(why, stepError("abandon", db, err))
 }
 
-func say(ctx workflow.Context, format string, args ...any) {
-	workflow.SetCurrentDetails(ctx, fmt.Sprintf(format, args...))
+// step names what runs, for the people who watch.
+func step(ctx workflow.Context, options workflow.ActivityOptions, name, db string) workflow.Context {
+	options.Summary = name + " " + db
+	workflow.SetCurrentDetails(ctx, fmt.Sprintf("Now: %s of %s.", name, db))
+	return workflow.WithActivityOptions(ctx, options)
 }

@@ -1,5 +1,5 @@
-// Package workflows holds the durable part of a backup: the order of the steps,
-// what is retried and how long each may take. It decides nothing that may
-// change from one release to the next; rules run in the activities, so that
-// their answers are in the history.
+// Package workflows holds what Temporal runs: the order of the steps and what
+// happens when one fails. Everything that looks at files, clocks or
+// configuration is in the activities, so that a run can be replayed from its
+// history; the tests hold the package's imports and recorded histories to that.
 package workflows

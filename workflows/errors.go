@@ -2,28 +2,19 @@ package workflows
 
 import (
 	"errors"
+	"fmt"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
-	"go.temporal.io/sdk/workflow"
 
 	"canvasback/internal/failure"
 )
 
-// isBad reports whether a step failed because the copy did not verify.
-func isBad(err error) bool {
-	var app *temporal.ApplicationError
-	return errors.As(err, &app) && app.Type() == failure.BackupBad.Name
-}
-
-// verdict is what the run ends with: the failed step's own type and message on
-// top, the error of the clean-up joined to it.
-func verdict(ctx workflow.Context, err, cleanup error) error {
+// stepError says which step of which database failed and keeps the type that
+// the activity gave its error. A cancellation stays one.
+func stepError(step, db string, err error) error {
 	if temporal.IsCanceledError(err) {
-		if cleanup == nil {
-			return err
-		}
-		return temporal.NewCanceledError(err.Error(), "clean-up: "+cleanup.Error())
+		return err
 	}
 	kind, message := failure.RunFailed.Name, err.Error()
 	var app *temporal.ApplicationError
@@ -32,11 +23,33 @@ func verdict(ctx workflow.Context, err, cleanup error) error {
 	case errors.As(err, &app):
 		kind, message = app.Type(), app.Message()
 	case errors.As(err, &timeout) && timeout.TimeoutType() == enumspb.TIMEOUT_TYPE_SCHEDULE_TO_START:
-		kind = failure.NoWorker.Name
-		message = "no worker took a task from " + workflow.GetInfo(ctx).TaskQueueName + " in " + scheduleToStart.String() + "\nhint: " + failure.NoWorker.Hint
+		kind, message = failure.NoWorker.Name, "no worker took it: the host's worker does not run"
+	case errors.As(err, &timeout):
+		message = fmt.Sprintf("it did not end in time (%s)", timeout.TimeoutType())
 	}
-	if cleanup != nil {
-		message += "\nclean-up failed too: " + cleanup.Error()
+	return temporal.NewNonRetryableApplicationError(fmt.Sprintf("%s of %s: %s", step, db, message), kind, err)
+}
+
+func hasType(err error, kind string) bool {
+	var app *temporal.ApplicationError
+	return errors.As(err, &app) && app.Type() == kind
+}
+
+// joinErrors keeps what kind of end why is, and shows both.
+func joinErrors(why, cleanup error) error {
+	if temporal.IsCanceledError(why) {
+		// Details are what the server keeps of a cancellation.
+		return errors.Join(temporal.NewCanceledError(cleanup.Error()), why, cleanup)
 	}
-	return temporal.NewNonRetryableApplicationError(message, kind, err)
+	kind, message := failure.RunFailed.Name, why.Error()
+	var app *temporal.ApplicationError
+	if errors.As(why, &app) {
+		kind, message = app.Type(), app.Message()
+	}
+	var second *temporal.ApplicationError
+	also := cleanup.Error()
+	if errors.As(cleanup, &second) {
+		also = second.Message()
+	}
+	return temporal.NewNonRetryableApplicationError(message+"\nalso: "+also, kind, errors.Join(why, cleanup))
 }

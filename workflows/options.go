@@ -10,58 +10,77 @@ import (
 	"canvasback/internal/job"
 )
 
-// scheduleToStart is how long a step waits for the worker of its host: long
-// enough for a restart of the machine, short enough to say the same day that
-// the worker is gone.
-const scheduleToStart = 30 * time.Minute
+// workerWait is how long a step waits for a worker to take it. The queue belongs
+// to one host: when its worker is gone, nobody else comes.
+const workerWait = 30 * time.Minute
 
-func retry(first, longest time.Duration, attempts int32) *temporal.RetryPolicy {
-	return &temporal.RetryPolicy{
-		InitialInterval: first, BackoffCoefficient: 2, MaximumInterval: longest, MaximumAttempts: attempts,
-		NonRetryableErrorTypes: failure.Final(),
-	}
-}
-
-// The options of each step.
+// Times of one attempt (StartToClose) bound what hangs; a worker that died is
+// noticed by its missing heartbeats. Times over all attempts (ScheduleToClose)
+// bound what keeps failing.
 var (
-	CheckpointOptions = workflow.ActivityOptions{
-		Summary:                "ask the owner to fold its WAL",
-		ScheduleToStartTimeout: scheduleToStart,
+	checkpointOptions = workflow.ActivityOptions{
 		StartToCloseTimeout:    time.Hour,
+		ScheduleToStartTimeout: workerWait,
+		ScheduleToCloseTimeout: 2 * time.Hour,
 		HeartbeatTimeout:       job.HeartbeatTimeout,
-		RetryPolicy:            retry(5*time.Second, time.Minute, 5),
+		WaitForCancellation:    true,
+		RetryPolicy:            retry(time.Second, 30*time.Second, 5),
 	}
-	// CopyOptions let a copy be retried for half a day: each attempt goes on
-	// where the one before was stopped.
-	CopyOptions = workflow.ActivityOptions{
-		Summary:                "copy the live database",
-		ScheduleToStartTimeout: scheduleToStart,
+	// copyOptions set no number of attempts: a worker that is killed or a server
+	// that is away may cost any number of them, and each goes on where the last
+	// one was. What the copy itself reports again and again becomes final in
+	// the activity.
+	copyOptions = workflow.ActivityOptions{
 		StartToCloseTimeout:    8 * time.Hour,
+		ScheduleToStartTimeout: workerWait,
 		ScheduleToCloseTimeout: 12 * time.Hour,
 		HeartbeatTimeout:       job.HeartbeatTimeout,
 		WaitForCancellation:    true,
-		RetryPolicy:            retry(2*time.Second, 5*time.Minute, 0),
+		RetryPolicy:            retry(time.Second, 2*time.Minute, 0),
 	}
-	VerifyOptions = workflow.ActivityOptions{
-		Summary:                "check bytes, blocks and every row of the copy",
-		ScheduleToStartTimeout: scheduleToStart,
+	verifyOptions = workflow.ActivityOptions{
 		StartToCloseTimeout:    6 * time.Hour,
+		ScheduleToStartTimeout: workerWait,
+		ScheduleToCloseTimeout: 8 * time.Hour,
 		HeartbeatTimeout:       job.HeartbeatTimeout,
 		WaitForCancellation:    true,
-		RetryPolicy:            retry(5*time.Second, 5*time.Minute, 5),
+		RetryPolicy:            retry(2*time.Second, 2*time.Minute, 10),
 	}
-	PruneOptions = workflow.ActivityOptions{
-		Summary:                "apply the retention policy",
-		ScheduleToStartTimeout: scheduleToStart,
-		StartToCloseTimeout:    time.Hour,
+	pruneOptions = workflow.ActivityOptions{
+		StartToCloseTimeout:    30 * time.Minute,
+		ScheduleToStartTimeout: workerWait,
+		ScheduleToCloseTimeout: 2 * time.Hour,
 		HeartbeatTimeout:       job.HeartbeatTimeout,
-		RetryPolicy:            retry(5*time.Second, time.Minute, 5),
+		WaitForCancellation:    true,
+		RetryPolicy:            retry(time.Second, time.Minute, 10),
 	}
-	AbandonOptions = workflow.ActivityOptions{
-		Summary:                "remove what the run had staged",
-		ScheduleToStartTimeout: 5 * time.Minute,
+	abandonOptions = workflow.ActivityOptions{
 		StartToCloseTimeout:    10 * time.Minute,
+		ScheduleToStartTimeout: workerWait,
+		ScheduleToCloseTimeout: time.Hour,
 		HeartbeatTimeout:       job.HeartbeatTimeout,
-		RetryPolicy:            retry(2*time.Second, 30*time.Second, 5),
+		RetryPolicy:            retry(time.Second, time.Minute, 10),
 	}
 )
+
+// retry backs off from first to longest between attempts, 0 of which means any
+// number, and gives up at once on what trying again cannot mend.
+func retry(first, longest time.Duration, attempts int32) *temporal.RetryPolicy {
+	return &temporal.RetryPolicy{
+		InitialInterval:        first,
+		BackoffCoefficient:     2,
+		MaximumInterval:        longest,
+		MaximumAttempts:        attempts,
+		NonRetryableErrorTypes: finalKinds(),
+	}
+}
+
+func finalKinds() []string {
+	var names []string
+	for _, k := range failure.Kinds {
+		if !k.Retry {
+			names = append(names, k.Name)
+		}
+	}
+	return names
+}
