@@ -1,0 +1,156 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"canvasback/internal/config"
+	"canvasback/internal/engine"
+	"canvasback/internal/failure"
+	"canvasback/internal/job"
+	"canvasback/internal/repo"
+	"canvasback/internal/verify"
+	"canvasback/internal/vfs"
+)
+
+func newVerifyCommand(a *app) *cobra.Command {
+	s := &stored{}
+	var file string
+	cmd := &cobra.Command{
+		Use:   "verify --repository DIR --database NAME",
+		Short: "Verify a backup anew: its bytes, its blocks, every row",
+		Long: `Read a backup again: compare its files with their hashes, check every used
+block, open it with DuckDB and read every column of every table. The outcome
+goes into the manifest. A backup that does not pass becomes "failed" and no
+longer counts; the exit status is 4.
+
+With --config, the limits and the assertions of the database in the worker's
+configuration file apply.`,
+		Example: `  starter verify --repository /backups --database shop
+  starter verify --repository /backups --database shop --backup 20261123T034600Z-i42-1f3a --json`,
+		RunE: func(*cobra.Command, []string) error {
+			db, err := verifyOptions(file, s.database)
+			if err != nil {
+				return err
+			}
+			return a.verify(s, db)
+		},
+	}
+	s.repositoryFlag(cmd)
+	s.databaseFlag(cmd)
+	s.backupFlag(cmd)
+	cmd.Flags().StringVar(&file, "config", "", "configuration `FILE` of the worker")
+	return cmd
+}
+
+// verifyOptions are those of the database in the file, or the defaults.
+func verifyOptions(file, database string) (*config.Database, error) {
+	if file == "" {
+		return &config.Database{Verify: config.Verify{Level: config.DefaultVerifyLevel, Timeout: config.DefaultVerifyTimeout}}, nil
+	}
+	cfg, err := config.Load(file)
+	if err != nil {
+		return nil, err
+	}
+	db, ok := cfg.Database(database)
+	if !ok {
+		return nil, failure.Errorf(failure.UnknownDatabase, "%s has no database %q", file, database)
+	}
+	return db, nil
+}
+
+func (a *app) verify(s *stored, db *config.Database) error {
+	r, err := s.open()
+	if err != nil {
+		return err
+	}
+	m, err := r.Get(s.database, s.backup)
+	if err != nil {
+		return err
+	}
+	v, verdict := a.runVerify(r, m, db)
+	structure := errors.Is(verdict, verify.ErrStructure)
+	bad := verdict != nil && !structure && failure.Of(verdict) == failure.BackupBad
+	switch {
+	case verdict != nil && !structure && !bad:
+		return verdict // an accident of this machine says nothing about the backup
+	case structure && m.State == repo.StateVerified:
+		// A newer engine has opened it: what this one cannot read takes nothing
+		// away from that.
+	case verdict == nil && m.State == repo.StateFailed && hadAssertions(m) && len(db.Assertions) == 0:
+		return failure.Errorf(failure.BackupBad, "backup %s reads well but failed its assertions, which only --config can ask again: %s", m.ID, m.Failure)
+	default:
+		record(m, v, verdict, structure)
+		if err := r.Replace(m); err != nil {
+			return errors.Join(verdict, err)
+		}
+	}
+	if bad {
+		return verdict
+	}
+	doc := newBackupDoc(m)
+	if err := a.result(&doc, doc.write); err != nil {
+		return err
+	}
+	if structure {
+		return &partial{verdict}
+	}
+	return nil
+}
+
+func hadAssertions(m *repo.Manifest) bool {
+	return m.Verification != nil && len(m.Verification.Assertions) > 0
+}
+
+// record moves the manifest to the outcome. Assertions that were not asked
+// again stay on record: the bytes they were asked of are the same.
+func record(m *repo.Manifest, v *repo.Verification, verdict error, structure bool) {
+	if v != nil {
+		if len(v.Assertions) == 0 && hadAssertions(m) {
+			v.Assertions = m.Verification.Assertions
+		}
+		m.Verification = v
+	}
+	switch {
+	case verdict == nil:
+		m.State, m.Failure = repo.StateVerified, ""
+	case structure:
+		m.State, m.Failure = repo.StateStructure, ""
+	default:
+		m.State, m.Failure = repo.StateFailed, verdict.Error()
+	}
+}
+
+func (a *app) runVerify(r *repo.Repo, m *repo.Manifest, db *config.Database) (v *repo.Verification, err error) {
+	scratch, err := os.MkdirTemp("", "canvasback-verify-")
+	if err != nil {
+		return nil, failure.Errorf(failure.Engine, "a scratch directory: %w", err)
+	}
+	defer func() {
+		if rmErr := os.RemoveAll(scratch); rmErr != nil {
+			a.notef("%v", rmErr)
+		}
+	}()
+	var assertions []engine.Assertion
+	for _, x := range db.Assertions {
+		assertions = append(assertions, engine.Assertion{Name: x.Name, SQL: x.SQL, Expect: x.Expect, Timeout: time.Duration(x.Timeout)})
+	}
+	bar := a.progress()
+	defer bar.end()
+	v, err = verify.Run(a.ctx, verify.Request{
+		FS: vfs.OS(), Dir: r.BackupDir(m.Database, m.ID), Manifest: m, Level: db.Verify.Level, Scratch: scratch,
+		MemoryLimit: db.Verify.MemoryLimit, Threads: db.Verify.Threads, Timeout: time.Duration(db.Verify.Timeout),
+		Assertions: assertions,
+		Progress: func(phase string, done, total int64) {
+			bar.update(job.Progress{Step: "verify", Phase: phase, Done: done, Total: total})
+		},
+	})
+	if err != nil {
+		err = fmt.Errorf("backup %s of %s: %w", m.ID, m.Database, err)
+	}
+	return v, err
+}
