@@ -19,13 +19,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"canvasback/internal/config"
-	"canvasback/internal/engine"
+	"canvasback/internal/engine/enginetest"
 	"canvasback/internal/failure"
 	"canvasback/internal/vfs"
 )
 
 func TestMain(m *testing.M) {
-	engine.RunIfChild()
+	enginetest.RunIfChild()
 	os.Exit(m.Run())
 }
 
