@@ -71,16 +71,6 @@ func retry(first, longest time.Duration, attempts int32) *temporal.RetryPolicy {
 		BackoffCoefficient:     2,
 		MaximumInterval:        longest,
 		MaximumAttempts:        attempts,
-		NonRetryableErrorTypes: finalKinds(),
+		NonRetryableErrorTypes: failure.Final(),
 	}
-}
-
-func finalKinds() []string {
-	var names []string
-	for _, k := range failure.Kinds {
-		if !k.Retry {
-			names = append(names, k.Name)
-		}
-	}
-	return names
 }

@@ -2,10 +2,13 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
 	"go.temporal.io/sdk/log"
@@ -26,7 +29,7 @@ type ConnectOptions struct {
 }
 
 const (
-	dialTimeout = 10 * time.Second
+	dialTimeout = 5 * time.Second
 	dialPause   = 2 * time.Second
 )
 
@@ -45,6 +48,9 @@ func Connect(ctx context.Context, o ConnectOptions) (client.Client, error) {
 	}
 	if o.Namespace != "" {
 		opts.Namespace = o.Namespace
+	}
+	if opts.Namespace == "" {
+		opts.Namespace = client.DefaultNamespace
 	}
 	opts.Identity = o.Identity
 	if o.Logger == nil {
@@ -76,6 +82,13 @@ func dial(ctx context.Context, opts client.Options) (client.Client, error) {
 	c, err := client.DialContext(ctx, opts)
 	if err != nil {
 		return nil, fmt.Errorf("namespace %q: %w", opts.Namespace, err)
+	}
+	// Who may not look at the namespace may still work in it.
+	_, err = c.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: opts.Namespace})
+	var missing *serviceerror.NamespaceNotFound
+	if errors.As(err, &missing) {
+		c.Close()
+		return nil, fmt.Errorf("there is no namespace %q: %w", opts.Namespace, err)
 	}
 	return c, nil
 }

@@ -30,13 +30,24 @@ type Spec struct {
 	Timezone string        `json:"timezone,omitempty"`       // a name such as Europe/Amsterdam; empty: UTC
 	Jitter   time.Duration `json:"jitter,omitempty"`         // each start is put off by a random part of it
 	Overlap  string        `json:"overlap,omitempty"`        // skip (default) or buffer-one
-	Catchup  time.Duration `json:"catchup_window,omitempty"` // how late a missed start is made up for, default 1 h
+	Catchup  time.Duration `json:"catchup_window,omitempty"` // how late a missed start is made up for; 0: one interval
 	// Paused is how a new schedule begins; an update leaves the present state.
 	Paused bool `json:"-"`
 }
 
-// DefaultCatchup is the catch-up window of a Spec that names none.
-const DefaultCatchup = time.Hour
+// CatchupWindow is how late a start that was missed is still made up for. What
+// Spec leaves open is one interval of its cron expression, a day at most and a
+// minute at least.
+func (s Spec) CatchupWindow() time.Duration {
+	if s.Catchup != 0 {
+		return s.Catchup
+	}
+	w, err := parseWhen(s.Cron, s.Timezone)
+	if err != nil {
+		return time.Hour
+	}
+	return max(w.interval(), time.Minute)
+}
 
 // specMemo is the memo key under which a schedule's action keeps its Spec: the
 // server compiles cron expressions and does not give them back.
@@ -62,8 +73,8 @@ func (s Spec) check() error {
 	if s.Cron == "" {
 		return failure.Errorf(failure.BadSchedule, "the cron expression for %s is empty", s.Database)
 	}
-	if _, err := time.LoadLocation(s.Timezone); err != nil {
-		return failure.Errorf(failure.BadSchedule, "time zone %q: %w", s.Timezone, err)
+	if _, err := parseWhen(s.Cron, s.Timezone); err != nil {
+		return err
 	}
 	if s.Jitter < 0 || s.Catchup < 0 {
 		return failure.Errorf(failure.BadSchedule, "jitter and catch-up window cannot be negative")
@@ -81,10 +92,6 @@ func (s Spec) schedule() (*client.Schedule, error) {
 	if err != nil {
 		return nil, err
 	}
-	catchup := s.Catchup
-	if catchup == 0 {
-		catchup = DefaultCatchup
-	}
 	return &client.Schedule{
 		Spec: &client.ScheduleSpec{CronExpressions: []string{s.Cron}, TimeZoneName: s.Timezone, Jitter: s.Jitter},
 		Action: &client.ScheduleWorkflowAction{
@@ -94,7 +101,7 @@ func (s Spec) schedule() (*client.Schedule, error) {
 			StaticSummary:            summary(s.Database),
 			Memo:                     map[string]any{specMemo: string(memo)},
 		},
-		Policy: &client.SchedulePolicies{Overlap: overlap, CatchupWindow: catchup},
+		Policy: &client.SchedulePolicies{Overlap: overlap, CatchupWindow: s.CatchupWindow()},
 		State:  &client.ScheduleState{Paused: s.Paused},
 	}, nil
 }

@@ -1,6 +1,8 @@
 package app
 
 import (
+	"context"
+	"fmt"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -35,4 +37,16 @@ func NewWorker(c client.Client, cfg *config.Config, runner activities.Backuper) 
 func Register(r worker.Registry, a *activities.Activities) {
 	r.RegisterWorkflowWithOptions(workflows.Backup, workflow.RegisterOptions{Name: job.BackupWorkflow})
 	r.RegisterActivityWithOptions(a, activity.RegisterOptions{})
+}
+
+// Work runs w until ctx ends and w has stopped in good order, or until w cannot
+// go on.
+func Work(ctx context.Context, w worker.Worker) error {
+	interrupt := make(chan any)
+	stop := context.AfterFunc(ctx, func() { close(interrupt) })
+	defer stop()
+	if err := w.Run(interrupt); err != nil {
+		return fmt.Errorf("run the worker: %w", Unreachable(err))
+	}
+	return nil
 }

@@ -1,0 +1,77 @@
+package app
+
+import (
+	"strings"
+	"time"
+
+	"github.com/robfig/cron"
+
+	"canvasback/internal/failure"
+)
+
+// when is a checked cron expression and time zone.
+type when struct {
+	cron     string // in the user's own words
+	timezone string // IANA name; never empty
+	parsed   cron.Schedule
+}
+
+// parseWhen checks a cron expression of five fields, or @hourly, @daily,
+// @weekly, @monthly, @yearly or "@every DURATION", and the name of a time zone,
+// where empty means UTC. What is wrong is a failure.BadSchedule.
+func parseWhen(expression, timezone string) (when, error) {
+	w := when{cron: strings.Join(strings.Fields(expression), " "), timezone: timezone}
+	if w.timezone == "" {
+		w.timezone = "UTC"
+	}
+	if w.timezone == "Local" {
+		return when{}, failure.Errorf(failure.BadSchedule, "time zone %q depends on the machine: name one", timezone)
+	}
+	if _, err := time.LoadLocation(w.timezone); err != nil {
+		return when{}, failure.Errorf(failure.BadSchedule, "time zone %q: %w", timezone, err)
+	}
+	if strings.Contains(w.cron, "TZ=") {
+		return when{}, failure.Errorf(failure.BadSchedule, "cron expression %q: the time zone goes into --timezone", w.cron)
+	}
+	var err error
+	if w.parsed, err = cron.ParseStandard(w.cron); err != nil {
+		return when{}, failure.Errorf(failure.BadSchedule, "cron expression %q: %s", w.cron, lowerFirst(err.Error()))
+	}
+	if s, ok := w.parsed.(*cron.SpecSchedule); ok && s.Dom&star == 0 && s.Dow&star == 0 {
+		return when{}, failure.Errorf(failure.BadSchedule,
+			"cron expression %q gives a day of the month and a day of the week, which a schedule joins by and, a cron workflow by or: give one of them", w.cron)
+	}
+	if w.parsed.Next(epoch).IsZero() {
+		return when{}, failure.Errorf(failure.BadSchedule, "cron expression %q: that time never comes", w.cron)
+	}
+	return w, nil
+}
+
+// star marks a field that was given as * or ?.
+const star = 1 << 63
+
+// epoch is where intervals are counted from, so that they do not depend on the
+// present.
+var epoch = time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC)
+
+func lowerFirst(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToLower(s[:1]) + s[1:]
+}
+
+// interval is the shortest time between two runs, not more than a day.
+func (w when) interval() time.Duration {
+	shortest := 24 * time.Hour
+	at := w.parsed.Next(epoch)
+	for range 100 {
+		next := w.parsed.Next(at)
+		if next.IsZero() {
+			break
+		}
+		shortest = min(shortest, next.Sub(at))
+		at = next
+	}
+	return shortest
+}
