@@ -50,11 +50,8 @@ func AddTestRequests() {
 	}
 }
 
-// For the tests of the column types.
-var (
-	GeneratedColumns = generatedColumns
-	ClassOf          = func(text string) string { return classify(errors.New(text)).Class }
-)
+// ClassOf is the class of an engine's error with the text.
+func ClassOf(text string) string { return classify(errors.New(text)).Class }
 
 // EncodeType is the expression that renders a value x of the type.
 func EncodeType(text, x string) (string, error) {

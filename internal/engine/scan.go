@@ -108,7 +108,7 @@ func (s *session) sameRows(ctx context.Context, before []Table) error {
 // table is a base table of the attached database.
 type table struct {
 	catalog, schema, base string
-	sql                   string // its CREATE statement, as the engine renders it
+	expressions           map[string]bool // columns that the catalog shows a default for
 }
 
 // name is schema-qualified; parts in which a dot would mislead are quoted.
@@ -127,14 +127,23 @@ func (t table) ref() string {
 }
 
 func (s *session) tables(ctx context.Context) ([]table, error) {
-	rows, err := s.strings(ctx, `SELECT schema_name, table_name, sql FROM duckdb_tables()
+	rows, err := s.strings(ctx, `SELECT schema_name, table_name FROM duckdb_tables()
 		WHERE database_name = `+quoteText(s.alias)+` AND NOT internal AND NOT temporary ORDER BY schema_name, table_name`)
 	if err != nil {
 		return nil, err
 	}
+	// Listing the columns looks at views too. Should one of them spoil it, then
+	// generated columns are read like the others.
+	defaults, _ := s.strings(ctx, `SELECT schema_name, table_name, column_name FROM duckdb_columns()
+		WHERE database_name = `+quoteText(s.alias)+` AND column_default IS NOT NULL`)
 	tables := make([]table, len(rows))
 	for i, r := range rows {
-		tables[i] = table{catalog: s.alias, schema: r[0], base: r[1], sql: r[2]}
+		tables[i] = table{catalog: s.alias, schema: r[0], base: r[1], expressions: map[string]bool{}}
+		for _, d := range defaults {
+			if d[0] == r[0] && d[1] == r[1] {
+				tables[i].expressions[d[2]] = true
+			}
+		}
 	}
 	return tables, nil
 }
