@@ -15,9 +15,17 @@ import (
 
 func TestMain(m *testing.M) {
 	engine.AddTestRequests()
+	if os.Args[0] == parentName {
+		_ = engine.RunTest(context.Background(), "pid", os.Args[1], 0)
+		os.Exit(1)
+	}
 	enginetest.RunIfChild()
 	os.Exit(m.Run())
 }
+
+// parentName is argv[0] of a process that waits for an engine child, which
+// writes its process ID to the file of the first argument.
+const parentName = "canvasback-test-parent"
 
 // request is a full scan of path with everything it needs.
 func request(t *testing.T, path string) engine.ScanRequest {

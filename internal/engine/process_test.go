@@ -3,7 +3,9 @@ package engine_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -62,14 +64,7 @@ func TestChild_context_ends_is_no_verdict(t *testing.T) {
 	defer cancel(nil)
 	result := make(chan error)
 	go func() { result <- engine.RunTest(ctx, "pid", pidFile, time.Minute) }()
-	pid := 0
-	require.Eventually(t, func() bool {
-		text, err := os.ReadFile(pidFile)
-		if err == nil {
-			pid, err = strconv.Atoi(string(text))
-		}
-		return err == nil && pid > 0
-	}, 30*time.Second, 5*time.Millisecond)
+	pid := waitPID(t, pidFile)
 	cancel(cause)
 	err := <-result
 	require.ErrorIs(t, err, cause)
@@ -80,6 +75,53 @@ func TestChild_context_ends_is_no_verdict(t *testing.T) {
 
 	err = engine.RunTest(ctx, "hang", pidFile, 0)
 	require.ErrorIs(t, err, cause, "a context that ended before the start")
+}
+
+// waitPID reads the process ID that a child writes.
+func waitPID(t *testing.T, name string) (pid int) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		text, err := os.ReadFile(name)
+		if err == nil {
+			pid, err = strconv.Atoi(string(text))
+		}
+		return err == nil && pid > 0
+	}, 30*time.Second, 5*time.Millisecond)
+	return pid
+}
+
+func TestChild_dies_with_its_parent(t *testing.T) {
+	exe, err := os.Executable()
+	require.NoError(t, err)
+	pidFile := filepath.Join(t.TempDir(), "pid")
+	parent := exec.Command(exe)
+	parent.Args = []string{parentName, pidFile}
+	require.NoError(t, parent.Start())
+	pid := waitPID(t, pidFile)
+	require.NoError(t, parent.Process.Kill())
+	require.Error(t, parent.Wait())
+	require.Eventually(t, func() bool { return !running(pid) }, 30*time.Second, 5*time.Millisecond)
+}
+
+// running is false for a process that is gone or that only waits to be reaped.
+func running(pid int) bool {
+	if syscall.Kill(pid, 0) != nil {
+		return false
+	}
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err != nil || !strings.Contains(string(stat), ") Z ")
+}
+
+func TestScan_killed_child_leaves_no_spilled_files(t *testing.T) {
+	path := database(t, "CREATE TABLE a AS SELECT range AS i FROM range(10)")
+	req := request(t, path)
+	req.Timeout = time.Second
+	req.Assertions = []engine.Assertion{{Name: "endless", SQL: "SELECT count(*) FROM (SELECT hash(range) AS h FROM range(10000000000) ORDER BY h)", Expect: "1"}}
+	_, err := engine.Scan(context.Background(), req)
+	require.ErrorIs(t, err, engine.ErrTimeout)
+	left, err := os.ReadDir(req.TempDir)
+	require.NoError(t, err)
+	assert.Empty(t, left)
 }
 
 func TestChild_environment_holds_nothing_of_the_parents(t *testing.T) {
