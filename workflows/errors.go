@@ -3,11 +3,13 @@ package workflows
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
 
 	"canvasback/internal/failure"
+	"canvasback/internal/job"
 )
 
 // stepError says which step of which database failed and keeps the type that
@@ -41,15 +43,22 @@ func joinErrors(why, cleanup error) error {
 		// Details are what the server keeps of a cancellation.
 		return errors.Join(temporal.NewCanceledError(cleanup.Error()), why, cleanup)
 	}
-	kind, message := failure.RunFailed.Name, why.Error()
+	kind, message := describe(why)
+	_, also := describe(cleanup)
+	what, hint, hinted := strings.Cut(message, job.HintMark)
+	also, _, _ = strings.Cut(also, job.HintMark)
+	message = what + "\nalso: " + also
+	if hinted {
+		message += job.HintMark + hint
+	}
+	return temporal.NewNonRetryableApplicationError(message, kind, errors.Join(why, cleanup))
+}
+
+// describe is the type and message of an error that stepError made.
+func describe(err error) (kind, message string) {
 	var app *temporal.ApplicationError
-	if errors.As(why, &app) {
-		kind, message = app.Type(), app.Message()
+	if errors.As(err, &app) {
+		return app.Type(), app.Message()
 	}
-	var second *temporal.ApplicationError
-	also := cleanup.Error()
-	if errors.As(cleanup, &second) {
-		also = second.Message()
-	}
-	return temporal.NewNonRetryableApplicationError(message+"\nalso: "+also, kind, errors.Join(why, cleanup))
+	return failure.RunFailed.Name, err.Error()
 }

@@ -3,11 +3,13 @@ package app
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
+	taskqueuepb "go.temporal.io/api/taskqueue/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
@@ -28,9 +30,9 @@ type Run struct {
 // has not begun: it is there for its next time.
 type Cron struct {
 	Run
-	Schedule string
-	Waiting  bool
-	Next     time.Time
+	Spec    Spec
+	Waiting bool
+	Next    time.Time
 }
 
 // DescribeCron returns the running cron workflow of a database, nil if none.
@@ -49,14 +51,13 @@ func DescribeCron(ctx context.Context, c client.Client, database string) (*Cron,
 	}
 	cron := &Cron{Run: Run{info.GetExecution().GetWorkflowId(), info.GetExecution().GetRunId()}, Next: info.GetExecutionTime().AsTime()}
 	cron.Waiting = cron.Next.After(time.Now())
-	if p, ok := info.GetMemo().GetFields()[specMemo]; ok {
-		cron.Schedule, _ = memoText(p)
-	}
+	cron.Spec, _ = specOfMemo(info.GetMemo().GetFields()[specMemo])
 	return cron, nil
 }
 
 // Running returns the backup of the database that is at work, nil if none:
-// started by its schedule, its cron workflow or by hand.
+// started by its schedule, its cron workflow or by hand. A cron workflow that
+// waits for its time is not at work.
 func Running(ctx context.Context, c client.Client, database string) (*Run, error) {
 	d, err := c.ScheduleClient().GetHandle(ctx, job.BackupID(database)).Describe(ctx)
 	var missing *serviceerror.NotFound
@@ -121,11 +122,16 @@ func StartNow(ctx context.Context, c client.Client, database, host string) (*Run
 	if has {
 		return trigger(ctx, c, database)
 	}
+	memo, err := Spec{Database: database, Host: host}.memo()
+	if err != nil {
+		return nil, err
+	}
 	w, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID: job.ManualID(database), TaskQueue: job.Queue(host), WorkflowExecutionTimeout: RunTimeout,
 		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		StaticSummary:                            summary(database),
+		Memo:                                     memo,
 	}, job.BackupWorkflow, job.BackupInput{Database: database})
 	if temporal.IsWorkflowExecutionAlreadyStartedError(err) {
 		return nil, errBusy(database, job.ManualID(database))
@@ -187,6 +193,10 @@ func actionRun(a client.ScheduleActionResult) Run {
 	return Run{a.StartWorkflowResult.WorkflowID, a.StartWorkflowResult.FirstExecutionRunID}
 }
 
+// pollFresh is how long ago a worker that is alive has polled at most: a poll
+// lasts a minute. The server remembers those that went away for longer.
+const pollFresh = 90 * time.Second
+
 // Polled says whether a worker polls the host's task queue.
 func Polled(ctx context.Context, c client.Client, host string) (bool, error) {
 	for _, kind := range []enumspb.TaskQueueType{enumspb.TASK_QUEUE_TYPE_WORKFLOW, enumspb.TASK_QUEUE_TYPE_ACTIVITY} {
@@ -194,22 +204,15 @@ func Polled(ctx context.Context, c client.Client, host string) (bool, error) {
 		if err != nil {
 			return false, Unreachable(err)
 		}
-		if len(q.GetPollers()) == 0 {
+		fresh := func(p *taskqueuepb.PollerInfo) bool { return time.Since(p.GetLastAccessTime().AsTime()) < pollFresh }
+		if !slices.ContainsFunc(q.GetPollers(), fresh) {
 			return false, nil
 		}
 	}
 	return true, nil
 }
 
-// Progress is the newest heartbeat of a run's pending steps; nil if none.
-func Progress(ctx context.Context, c client.Client, r Run) (*job.Progress, error) {
-	d, err := c.DescribeWorkflowExecution(ctx, r.WorkflowID, r.RunID)
-	if err != nil {
-		return nil, Unreachable(err)
-	}
-	return progressOf(d), nil
-}
-
+// progressOf is the newest heartbeat of a run's pending steps; nil if none.
 func progressOf(d *workflowservice.DescribeWorkflowExecutionResponse) *job.Progress {
 	for _, a := range d.GetPendingActivities() {
 		var p job.Progress

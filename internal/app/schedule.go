@@ -84,7 +84,7 @@ func (s Spec) check() error {
 }
 
 func (s Spec) schedule() (*client.Schedule, error) {
-	memo, err := json.Marshal(s)
+	memo, err := s.memo()
 	if err != nil {
 		return nil, err
 	}
@@ -99,11 +99,25 @@ func (s Spec) schedule() (*client.Schedule, error) {
 			Args:                     []any{job.BackupInput{Database: s.Database}},
 			WorkflowExecutionTimeout: RunTimeout,
 			StaticSummary:            summary(s.Database),
-			Memo:                     map[string]any{specMemo: string(memo)},
+			Memo:                     memo,
 		},
 		Policy: &client.SchedulePolicies{Overlap: overlap, CatchupWindow: s.CatchupWindow()},
 		State:  &client.ScheduleState{Paused: s.Paused},
 	}, nil
+}
+
+// memo is what every run carries of the Spec that it was started from, so that
+// lists and descriptions can show it.
+func (s Spec) memo() (map[string]any, error) {
+	text, err := json.Marshal(s)
+	return map[string]any{specMemo: string(text)}, err
+}
+
+// specOfMemo reads what memo wrote, as a string or as the server's payload.
+func specOfMemo(value any) (Spec, bool) {
+	var s Spec
+	text, ok := memoText(value)
+	return s, ok && json.Unmarshal([]byte(text), &s) == nil
 }
 
 func summary(database string) string { return "backup of " + database }
@@ -128,7 +142,14 @@ func CreateSchedule(ctx context.Context, c client.Client, s Spec) error {
 	if errors.Is(err, temporal.ErrScheduleAlreadyRunning) {
 		return failure.Errorf(failure.ScheduleConflict, "database %s has a schedule already: update it, or delete it first", s.Database)
 	}
-	return scheduleError(s.Cron, err)
+	if err != nil {
+		return scheduleError(s.Cron, err)
+	}
+	// A cron workflow may have been started meanwhile.
+	if err := refuseCron(ctx, c, s.Database); err != nil {
+		return errors.Join(err, c.ScheduleClient().GetHandle(ctx, job.BackupID(s.Database)).Delete(ctx))
+	}
+	return nil
 }
 
 // UpdateSchedule replaces the spec, action and policy of a database's schedule,
@@ -181,43 +202,11 @@ func EnsureSchedule(ctx context.Context, c client.Client, s Spec) (changed bool,
 // SpecOf is the Spec that a schedule was made from; false where it was not made
 // by this program.
 func SpecOf(d *client.ScheduleDescription) (Spec, bool) {
-	var s Spec
 	a, ok := d.Schedule.Action.(*client.ScheduleWorkflowAction)
 	if !ok {
-		return s, false
+		return Spec{}, false
 	}
-	value, ok := a.Memo[specMemo]
-	if !ok {
-		return s, false
-	}
-	text, ok := memoText(value)
-	return s, ok && json.Unmarshal([]byte(text), &s) == nil
-}
-
-// StartCron starts the literal cron workflow of a database.
-func StartCron(ctx context.Context, c client.Client, s Spec) error {
-	if err := s.check(); err != nil {
-		return err
-	}
-	if has, err := HasSchedule(ctx, c, s.Database); err != nil || has {
-		return errors.Join(err, conflictIf(has, "database %s has a schedule: delete it before starting a cron workflow", s.Database))
-	}
-	cron := s.Cron
-	if s.Timezone != "" {
-		cron = "CRON_TZ=" + s.Timezone + " " + cron
-	}
-	_, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID: job.BackupID(s.Database), TaskQueue: job.Queue(s.Host), CronSchedule: cron,
-		WorkflowRunTimeout:                       RunTimeout,
-		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
-		WorkflowExecutionErrorWhenAlreadyStarted: true,
-		StaticSummary:                            summary(s.Database),
-		Memo:                                     map[string]any{specMemo: cron},
-	}, job.BackupWorkflow, job.BackupInput{Database: s.Database})
-	if temporal.IsWorkflowExecutionAlreadyStartedError(err) {
-		return failure.Errorf(failure.ScheduleConflict, "database %s has a cron workflow already: stop it with 'starter stop --cron' first", s.Database)
-	}
-	return scheduleError(cron, err)
+	return specOfMemo(a.Memo[specMemo])
 }
 
 // HasSchedule says whether the database has a schedule.
@@ -243,6 +232,11 @@ func conflictIf(there bool, format string, args ...any) error {
 		return nil
 	}
 	return failure.Errorf(failure.ScheduleConflict, format, args...)
+}
+
+func isNotFound(err error) bool {
+	var missing *serviceerror.NotFound
+	return errors.As(err, &missing)
 }
 
 // noSchedule types the error of a schedule call.

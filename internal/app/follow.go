@@ -1,0 +1,83 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"canvasback/internal/failure"
+	"canvasback/internal/job"
+)
+
+// followEvery is how often a run's heartbeat is looked at.
+const followEvery = 500 * time.Millisecond
+
+// Follow waits for a run to end and tells progress, which may be nil, what its
+// steps report meanwhile, from one goroutine. A run that failed is an error of
+// the kind that its step gave it; the run goes on when ctx ends.
+func Follow(ctx context.Context, c client.Client, database string, r Run, progress func(job.Progress)) (job.BackupResult, error) {
+	var result job.BackupResult
+	done := make(chan error, 1)
+	go func() {
+		// A run of a cron workflow is followed by another one.
+		done <- c.GetWorkflow(ctx, r.WorkflowID, r.RunID).GetWithOptions(ctx, &result, client.WorkflowRunGetOptions{DisableFollowingRuns: true})
+	}()
+	tick := time.NewTicker(followEvery)
+	defer tick.Stop()
+	var seen time.Time
+	for {
+		select {
+		case err := <-done:
+			return result, RunError(ctx, database, err)
+		case <-tick.C:
+		}
+		if progress == nil {
+			continue
+		}
+		// What cannot be seen now may be seen the next time.
+		if d, err := c.DescribeWorkflowExecution(ctx, r.WorkflowID, r.RunID); err == nil {
+			if p := progressOf(d); p != nil && p.At.After(seen) {
+				seen = p.At
+				progress(*p)
+			}
+		}
+	}
+}
+
+// RunError gives the failure of a run the kind that its step gave it.
+func RunError(ctx context.Context, database string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return failure.Errorf(failure.Interrupted, "the backup of %s goes on without being watched: %w", database, ctx.Err())
+	}
+	var app *temporal.ApplicationError
+	var timeout *temporal.TimeoutError
+	var terminated *temporal.TerminatedError
+	switch {
+	case temporal.IsCanceledError(err):
+		return failure.Errorf(failure.RunFailed, "the backup of %s was stopped", database)
+	case errors.As(err, &terminated):
+		return failure.Errorf(failure.RunFailed, "the backup of %s was terminated", database)
+	case errors.As(err, &app):
+		message, _, _ := strings.Cut(app.Message(), job.HintMark)
+		return failure.Errorf(kindNamed(app.Type()), "%s", message)
+	case errors.As(err, &timeout):
+		return failure.Errorf(failure.RunFailed, "the backup of %s did not end in time (%s)", database, timeout.TimeoutType())
+	}
+	return Unreachable(err)
+}
+
+func kindNamed(name string) *failure.Kind {
+	for _, k := range failure.Kinds {
+		if k.Name == name {
+			return k
+		}
+	}
+	return failure.RunFailed
+}

@@ -1,0 +1,210 @@
+package app
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	workflowpb "go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+
+	"canvasback/internal/failure"
+	"canvasback/internal/job"
+)
+
+// How the backups of a database begin.
+const (
+	BySchedule = "schedule"
+	ByCron     = "cron"
+	ByHand     = "hand"
+)
+
+// Status is what Temporal knows about the backups of one database.
+type Status struct {
+	Spec
+	Begins  string     `json:"begins"`         // schedule, cron or hand
+	Paused  bool       `json:"paused"`         // the schedule is
+	Next    *time.Time `json:"next,omitempty"` // when the next backup begins
+	Last    *Outcome   `json:"last,omitempty"` // the run that ended last
+	Running *Active    `json:"running,omitempty"`
+	Worker  bool       `json:"worker"` // one polls the host's queue
+}
+
+// Outcome is a run that has ended.
+type Outcome struct {
+	Run
+	Status string    `json:"status"` // completed, failed, canceled, terminated or timed_out
+	Ended  time.Time `json:"ended"`
+	Error  string    `json:"error,omitempty"`
+	Backup string    `json:"backup,omitempty"` // its ID
+	State  string    `json:"state,omitempty"`
+}
+
+// Active is a run at work.
+type Active struct {
+	Run
+	Progress *job.Progress `json:"progress,omitempty"`
+}
+
+// Databases names those that Temporal has seen: with a schedule, or with a run
+// that it still remembers. What it lists may lag behind by a second or two.
+func Databases(ctx context.Context, c client.Client) ([]string, error) {
+	names := map[string]bool{}
+	schedules, err := c.ScheduleClient().List(ctx, client.ScheduleListOptions{})
+	if err != nil {
+		return nil, Unreachable(err)
+	}
+	for schedules.HasNext() {
+		e, err := schedules.Next()
+		if err != nil {
+			return nil, Unreachable(err)
+		}
+		if name, ours := strings.CutPrefix(e.ID, job.BackupID("")); ours && e.WorkflowType.Name == job.BackupWorkflow {
+			names[name] = true
+		}
+	}
+	runs, err := list(ctx, c, "", 1000)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range runs {
+		if s, ok := specOfMemo(r.GetMemo().GetFields()[specMemo]); ok {
+			names[s.Database] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(names)), nil
+}
+
+// list returns up to limit runs, the newest first, all or those that also match
+// the condition.
+func list(ctx context.Context, c client.Client, condition string, limit int) ([]*workflowpb.WorkflowExecutionInfo, error) {
+	query := "WorkflowType = '" + job.BackupWorkflow + "'"
+	if condition != "" {
+		query += " AND " + condition
+	}
+	var out []*workflowpb.WorkflowExecutionInfo
+	var page []byte
+	for {
+		resp, err := c.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Query: query, NextPageToken: page})
+		if err != nil {
+			return nil, Unreachable(err)
+		}
+		out = append(out, resp.GetExecutions()...)
+		page = resp.GetNextPageToken()
+		if len(page) == 0 || len(out) >= limit {
+			return out[:min(len(out), limit)], nil
+		}
+	}
+}
+
+// StatusOf describes the backups of a database. Host is where its worker is
+// looked for if nothing says another one.
+func StatusOf(ctx context.Context, c client.Client, database, host string) (*Status, error) {
+	s := &Status{Spec: Spec{Database: database, Host: host}, Begins: ByHand}
+	if err := s.begins(ctx, c); err != nil {
+		return nil, err
+	}
+	run, err := Running(ctx, c, database)
+	if err != nil {
+		return nil, err
+	}
+	if run != nil {
+		s.Running = &Active{Run: *run}
+		d, err := c.DescribeWorkflowExecution(ctx, run.WorkflowID, run.RunID)
+		if err != nil {
+			return nil, Unreachable(err)
+		}
+		s.Running.Progress = progressOf(d)
+	}
+	if s.Last, err = s.last(ctx, c); err != nil {
+		return nil, err
+	}
+	s.Worker, err = Polled(ctx, c, s.Host)
+	return s, err
+}
+
+// begins fills in the schedule or cron workflow.
+func (s *Status) begins(ctx context.Context, c client.Client) error {
+	d, err := c.ScheduleClient().GetHandle(ctx, job.BackupID(s.Database)).Describe(ctx)
+	if err == nil {
+		s.Begins = BySchedule
+		if spec, ok := SpecOf(d); ok {
+			s.Spec = spec
+		}
+		s.Paused = d.Schedule.State != nil && d.Schedule.State.Paused
+		if len(d.Info.NextActionTimes) > 0 {
+			s.Next = &d.Info.NextActionTimes[0]
+		}
+		return nil
+	}
+	if err := noSchedule(s.Database, err); failure.Of(err) != failure.NoSchedule {
+		return err
+	}
+	cron, err := DescribeCron(ctx, c, s.Database)
+	if err != nil || cron == nil {
+		return err
+	}
+	s.Begins, s.Spec = ByCron, cron.Spec
+	if cron.Waiting {
+		s.Next = &cron.Next
+	}
+	return nil
+}
+
+// recent bounds how many runs are looked through for the last of a database.
+const recent = 200
+
+// last finds the run that ended last.
+func (s *Status) last(ctx context.Context, c client.Client) (*Outcome, error) {
+	id := job.BackupID(s.Database)
+	runs, err := list(ctx, c, "WorkflowId STARTS_WITH '"+id+"' AND ExecutionStatus != 'Running'", recent)
+	if err != nil {
+		return nil, err
+	}
+	var newest *workflowpb.WorkflowExecutionInfo
+	for _, r := range runs {
+		// The name of another database may begin with this one's.
+		spec, ok := specOfMemo(r.GetMemo().GetFields()[specMemo])
+		if ok && spec.Database == s.Database && (newest == nil || r.GetCloseTime().AsTime().After(newest.GetCloseTime().AsTime())) {
+			newest = r
+		}
+	}
+	if newest == nil {
+		return nil, nil
+	}
+	if s.Begins == ByHand {
+		if spec, ok := specOfMemo(newest.GetMemo().GetFields()[specMemo]); ok {
+			s.Host = spec.Host
+		}
+	}
+	return outcome(ctx, c, s.Database, newest), nil
+}
+
+func outcome(ctx context.Context, c client.Client, database string, info *workflowpb.WorkflowExecutionInfo) *Outcome {
+	o := &Outcome{
+		Run:    Run{info.GetExecution().GetWorkflowId(), info.GetExecution().GetRunId()},
+		Status: statusNames[info.GetStatus()],
+		Ended:  info.GetCloseTime().AsTime(),
+	}
+	var result job.BackupResult
+	err := c.GetWorkflow(ctx, o.WorkflowID, o.RunID).GetWithOptions(ctx, &result, client.WorkflowRunGetOptions{DisableFollowingRuns: true})
+	if err != nil {
+		o.Error = RunError(ctx, database, err).Error()
+		return o
+	}
+	o.Backup, o.State = result.ID, result.State
+	return o
+}
+
+var statusNames = map[enumspb.WorkflowExecutionStatus]string{
+	enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED:        "completed",
+	enumspb.WORKFLOW_EXECUTION_STATUS_FAILED:           "failed",
+	enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED:         "canceled",
+	enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED:       "terminated",
+	enumspb.WORKFLOW_EXECUTION_STATUS_TIMED_OUT:        "timed_out",
+	enumspb.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW: "completed",
+}
