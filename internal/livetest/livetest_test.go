@@ -32,22 +32,31 @@ func TestNodeServiceIsBackedUpWhileItWrites(t *testing.T) {
 
 func TestOwnerOfAnotherVersionIsBackedUpWhileItWrites(t *testing.T) {
 	for _, test := range []struct {
-		name, module string
-		flags        []string
+		name, module  string
+		writer, flags []string
 	}{
 		// The operator vouches for the versions whose checkpoints never
-		// overwrite a block before the header moved, which makes it rule B.
-		{"DuckDB 1.1.3", "duckdb11", []string{"--engine-version", "1.1.3"}},
-		{"DuckDB 1.4.1", "duckdb14", []string{"--engine-version", "1.4.1"}},
-		{"DuckDB 1.5.6", "duckdb15", nil},
+		// overwrite a block before the header moved, which makes it rule B
+		// where the WAL is empty.
+		{"DuckDB 1.1.3", "duckdb11", nil, []string{"--engine-version", "1.1.3"}},
+		{"DuckDB 1.1.3 folding each commit", "duckdb11", folding, []string{"--engine-version", "1.1.3"}},
+		{"DuckDB 1.4.1", "duckdb14", nil, []string{"--engine-version", "1.4.1"}},
+		{"DuckDB 1.4.1 folding each commit", "duckdb14", folding, []string{"--engine-version", "1.4.1"}},
+		{"DuckDB 1.5.6", "duckdb15", nil, nil},
+		{"DuckDB 1.5.6 copied slowly", "duckdb15", []string{"--pause", "10ms"}, []string{"--bandwidth", "24MB"}},
+		{"DuckDB 1.5.6 folding each commit", "duckdb15", folding, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			program := Build(t, filepath.Join("internal", "livetest", "owners", test.module))
-			owner := StartWriter(t, program, filepath.Join(t.TempDir(), "shop.duckdb"))
+			owner := StartWriter(t, program, filepath.Join(t.TempDir(), "shop.duckdb"), test.writer...)
 			backUpInARow(t, owner, test.flags...)
 		})
 	}
 }
+
+// folding makes the owner checkpoint at almost every commit, so that a copy
+// meets an empty WAL and moving headers.
+var folding = []string{"--checkpoint-threshold", "1KB", "--pause", "50ms"}
 
 // backUpInARow takes backups while the owner writes, restores each and checks
 // it, and looks at the owner's own database in the end.

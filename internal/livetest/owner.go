@@ -63,10 +63,11 @@ func (o *Owner) Stop(t testing.TB) {
 	}
 }
 
-// StartWriter starts one of the programs below owners, as built by Build.
-func StartWriter(t testing.TB, program, database string) *Owner {
+// StartWriter starts one of the programs below owners, as built by Build, with
+// further flags.
+func StartWriter(t testing.TB, program, database string, flags ...string) *Owner {
 	t.Helper()
-	o := start(t, database, exec.Command(program, "--database", database))
+	o := start(t, database, exec.Command(program, append([]string{"--database", database}, flags...)...))
 	var last atomic.Int64
 	go func() {
 		for line := range o.lines {
