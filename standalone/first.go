@@ -160,7 +160,7 @@ func (s *standalone) page(run client.WorkflowRun) string {
 	if ui == "" {
 		return ""
 	}
-	return fmt.Sprintf("%s/namespaces/default/workflows/%s/%s/history", ui, escape(run.GetID()), run.GetRunID())
+	return fmt.Sprintf("%s/namespaces/default/workflows/%s/%s/timeline", ui, escape(run.GetID()), run.GetRunID())
 }
 
 func (s *standalone) commits() int64 {

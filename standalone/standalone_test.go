@@ -158,7 +158,7 @@ func TestSample(t *testing.T) {
 	assert.Equal(t, repo.StateVerified, m.State)
 
 	t.Run("the run's page and the next backup are announced", func(t *testing.T) {
-		assert.Regexp(t, `run +http://127\.0\.0\.1:\d+/namespaces/default/workflows/canvasback-backup-sample-\S+/history`, text)
+		assert.Regexp(t, `run +http://127\.0\.0\.1:\d+/namespaces/default/workflows/canvasback-backup-sample-\S+/timeline`, text)
 		assert.Regexp(t, `next +Sun \d+ \w+ \d+ 03:00 \(0 3 \* \* 0, UTC\)`, text)
 		assert.Contains(t, text, "restore --repository "+filepath.Join(data, "backups")+" --database sample --backup "+id)
 	})
