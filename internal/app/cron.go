@@ -16,7 +16,7 @@ import (
 // where it has a schedule, or a cron workflow that differs. One that is there
 // and is the same is reported and left alone.
 func StartCron(ctx context.Context, c client.Client, s Spec) (already bool, err error) {
-	if err := s.check(); err != nil {
+	if err := s.Check(); err != nil {
 		return false, err
 	}
 	if err := refuseSchedule(ctx, c, s.Database); err != nil {

@@ -69,7 +69,9 @@ func Overlap(name string) (enumspb.ScheduleOverlapPolicy, error) {
 	return p, nil
 }
 
-func (s Spec) check() error {
+// Check finds what can be known to be wrong without the server: a
+// failure.BadSchedule.
+func (s Spec) Check() error {
 	if s.Cron == "" {
 		return failure.Errorf(failure.BadSchedule, "the cron expression for %s is empty", s.Database)
 	}
@@ -125,7 +127,7 @@ func summary(database string) string { return "backup of " + database }
 // CreateSchedule makes the schedule of a database: ScheduleConflict where there
 // is one, or a cron workflow.
 func CreateSchedule(ctx context.Context, c client.Client, s Spec) error {
-	if err := s.check(); err != nil {
+	if err := s.Check(); err != nil {
 		return err
 	}
 	if err := refuseCron(ctx, c, s.Database); err != nil {
@@ -168,7 +170,7 @@ func UpdateSchedule(ctx context.Context, c client.Client, database string, chang
 	if known && want == now {
 		return false, nil
 	}
-	if err := want.check(); err != nil {
+	if err := want.Check(); err != nil {
 		return false, err
 	}
 	sched, err := want.schedule()
@@ -207,6 +209,45 @@ func SpecOf(d *client.ScheduleDescription) (Spec, bool) {
 		return Spec{}, false
 	}
 	return specOfMemo(a.Memo[specMemo])
+}
+
+// Schedule is the handle of a database's schedule, which may not exist.
+func Schedule(ctx context.Context, c client.Client, database string) client.ScheduleHandle {
+	return c.ScheduleClient().GetHandle(ctx, job.BackupID(database))
+}
+
+// DescribeSchedule fails with NoSchedule where the database has none.
+func DescribeSchedule(ctx context.Context, c client.Client, database string) (*client.ScheduleDescription, error) {
+	d, err := Schedule(ctx, c, database).Describe(ctx)
+	if err != nil {
+		return nil, noSchedule(database, err)
+	}
+	return d, nil
+}
+
+// Backfill starts the backups that a past time span would have had, one after
+// another. NoSchedule where the database has none.
+func Backfill(ctx context.Context, c client.Client, database string, from, to time.Time) error {
+	err := Schedule(ctx, c, database).Backfill(ctx, client.ScheduleBackfillOptions{Backfill: []client.ScheduleBackfill{
+		{Start: from, End: to, Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_BUFFER_ALL},
+	}})
+	if err != nil {
+		return noSchedule(database, err)
+	}
+	return nil
+}
+
+// HostOf is the host whose worker takes the backups of a database: what its
+// schedule or cron workflow says, else what the caller does.
+func HostOf(ctx context.Context, c client.Client, database, otherwise string) (string, error) {
+	s := &Status{Spec: Spec{Database: database, Host: otherwise}}
+	if err := s.begins(ctx, c); err != nil {
+		return "", err
+	}
+	if s.Host == "" {
+		return otherwise, nil
+	}
+	return s.Host, nil
 }
 
 // HasSchedule says whether the database has a schedule.

@@ -1,6 +1,73 @@
 package cli
 
-import "github.com/spf13/cobra"
+import (
+	"os"
+
+	"github.com/spf13/cobra"
+	"go.temporal.io/sdk/client"
+
+	backups "canvasback/internal/app"
+	"canvasback/internal/failure"
+	"canvasback/internal/repo"
+)
 
 // temporalCommands are the commands that speak to a Temporal server.
-func temporalCommands(a *app) []*cobra.Command { return nil }
+func temporalCommands(a *app) []*cobra.Command {
+	return []*cobra.Command{
+		newRunCommand(a),
+		newStatusCommand(a),
+		newStopCommand(a),
+		newScheduleCommand(a),
+		newCronCommand(a),
+	}
+}
+
+// remote says which server, host and database a command is about.
+type remote struct {
+	address, namespace string
+	host               string
+	database           string
+}
+
+// newRemote adds the flags to cmd.
+func newRemote(cmd *cobra.Command) *remote {
+	r := &remote{}
+	f := cmd.Flags()
+	f.StringVar(&r.address, "address", "", "Temporal server, `HOST:PORT` (default: TEMPORAL_ADDRESS, the profile, or localhost:7233)")
+	f.StringVar(&r.namespace, "namespace", "", "Temporal namespace, a `NAME` (default: TEMPORAL_NAMESPACE, the profile, or default)")
+	f.StringVar(&r.host, "host", "", "`NAME` of the host whose worker takes the backups (default: this machine's)")
+	f.StringVar(&r.database, "database", "", "`NAME` of a database of the worker's configuration")
+	return r
+}
+
+// newDatabaseRemote adds the flags to cmd, of which --database must be given.
+func newDatabaseRemote(cmd *cobra.Command) *remote {
+	r := newRemote(cmd)
+	must(cmd.MarkFlagRequired("database"))
+	return r
+}
+
+// connect checks the flags and reaches the server, or fails within seconds.
+func (r *remote) connect(a *app) (client.Client, error) {
+	if r.database != "" && !repo.ValidName(r.database) {
+		return nil, usagef("--database %s: not the name of a database", r.database)
+	}
+	if r.host == "" {
+		host, err := os.Hostname()
+		if err != nil {
+			return nil, failure.Errorf(failure.Usage, "name the worker's host with --host: %w", err)
+		}
+		r.host = host
+	}
+	return backups.Connect(a.ctx, backups.ConnectOptions{Address: r.address, Namespace: r.namespace, Identity: "canvasback-starter@" + r.host})
+}
+
+// withClient runs f with a connection.
+func (r *remote) withClient(a *app, f func(c client.Client) error) error {
+	c, err := r.connect(a)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return f(c)
+}

@@ -1,0 +1,102 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+	"go.temporal.io/sdk/client"
+
+	backups "canvasback/internal/app"
+	"canvasback/internal/failure"
+	"canvasback/internal/job"
+	"canvasback/internal/repo"
+)
+
+func newRunCommand(a *app) *cobra.Command {
+	var noWait bool
+	cmd := &cobra.Command{
+		Use:   "run --database NAME",
+		Short: "Take one backup now, through Temporal, and wait for it",
+		Long: `Take one backup now and wait for its result. Where the database has a schedule the
+schedule starts it. Refused while a backup of the database runs.
+
+Interrupting the command leaves the backup running; 'starter stop' stops it.`,
+		Example: `  starter run --database shop
+  starter run --database shop --no-wait --json`,
+	}
+	r := newDatabaseRemote(cmd)
+	cmd.Flags().BoolVar(&noWait, "no-wait", false, "start the backup and do not wait for it, nor for a worker to be there")
+	cmd.RunE = func(*cobra.Command, []string) error {
+		return r.withClient(a, func(c client.Client) error { return runNow(a, c, r, noWait) })
+	}
+	return cmd
+}
+
+func runNow(a *app, c client.Client, r *remote, noWait bool) error {
+	host, err := backups.HostOf(a.ctx, c, r.database, r.host)
+	if err != nil {
+		return err
+	}
+	if !noWait {
+		polled, err := backups.Polled(a.ctx, c, host)
+		if err != nil {
+			return err
+		}
+		if !polled {
+			return failure.Errorf(failure.NoWorker, "no worker polls the task queue %s", job.Queue(host))
+		}
+	}
+	run, err := backups.StartNow(a.ctx, c, r.database, host)
+	if err != nil {
+		return err
+	}
+	if noWait {
+		return startedResult(a, r.database, *run)
+	}
+	bar := a.progress()
+	result, err := backups.Follow(a.ctx, c, r.database, *run, bar.update)
+	bar.end()
+	if err != nil {
+		return err
+	}
+	return runResult(a, *run, result)
+}
+
+func startedResult(a *app, database string, run backups.Run) error {
+	doc := struct {
+		Database string `json:"database"`
+		State    string `json:"state"`
+		backups.Run
+	}{database, "started", run}
+	return a.result(doc, func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, "A backup of %s is started: workflow %s, run %s.\n", database, run.WorkflowID, run.RunID)
+		return err
+	})
+}
+
+// runResult prints a finished backup, in the form of a local one as far as the
+// result of a run has it.
+func runResult(a *app, run backups.Run, result job.BackupResult) error {
+	doc := struct {
+		job.BackupResult
+		backups.Run
+	}{result, run}
+	err := a.result(doc, func(w io.Writer) error {
+		return writeFields(w, []field{
+			{"id", result.ID},
+			{"database", result.Database},
+			{"state", result.State},
+			{"rule", fmt.Sprintf("%s, attempt %d", result.Rule, result.Attempts)},
+			{"size", humanBytes(result.Bytes)},
+			{"contents", fmt.Sprintf("%d tables, %d rows", result.Tables, result.Rows)},
+			{"time", fmt.Sprintf("%.1f s, copy %.1f s", result.DurationSeconds, result.CopySeconds)},
+			{"pruned", fmt.Sprintf("%d older backups", len(result.Pruned))},
+			{"workflow", run.WorkflowID},
+		})
+	})
+	if err == nil && result.State != string(repo.StateVerified) {
+		return &partial{failure.Errorf(failure.RunFailed, "the backup %s is %s, not verified", result.ID, result.State)}
+	}
+	return err
+}

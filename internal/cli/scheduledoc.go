@@ -1,0 +1,124 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/client"
+
+	backups "canvasback/internal/app"
+)
+
+// scheduleDoc is a schedule as it is printed. Times are RFC 3339, durations as
+// Go writes them.
+type scheduleDoc struct {
+	Database      string         `json:"database"`
+	Host          string         `json:"host"`
+	Schedule      string         `json:"schedule"`
+	Timezone      string         `json:"timezone"`
+	Jitter        string         `json:"jitter"`
+	Overlap       string         `json:"overlap"`
+	CatchupWindow string         `json:"catchup_window"`
+	Paused        bool           `json:"paused"`
+	Note          string         `json:"note,omitempty"`
+	Next          []string       `json:"next"`
+	Running       []backups.Run  `json:"running"`
+	Recent        []scheduledRun `json:"recent"`
+	Missed        int            `json:"missed"`  // starts that came too late to be made up for
+	Skipped       int            `json:"skipped"` // starts that fell into a running backup
+}
+
+type scheduledRun struct {
+	backups.Run
+	Started string `json:"started"`
+}
+
+func describeSchedule(a *app, c client.Client, database string) error {
+	d, err := backups.DescribeSchedule(a.ctx, c, database)
+	if err != nil {
+		return err
+	}
+	doc := newScheduleDoc(database, d)
+	return a.result(doc, doc.write)
+}
+
+func newScheduleDoc(database string, d *client.ScheduleDescription) *scheduleDoc {
+	spec, _ := backups.SpecOf(d)
+	doc := &scheduleDoc{
+		Database: database, Host: spec.Host, Schedule: spec.Cron, Timezone: zone(spec.Timezone),
+		Jitter: spec.Jitter.String(), Overlap: spec.Overlap, CatchupWindow: spec.CatchupWindow().String(),
+		Next: []string{}, Running: []backups.Run{}, Recent: []scheduledRun{},
+		Missed: d.Info.NumActionsMissedCatchupWindow, Skipped: d.Info.NumActionsSkippedOverlap,
+	}
+	if doc.Overlap == "" {
+		doc.Overlap = "skip"
+	}
+	if s := d.Schedule.State; s != nil {
+		doc.Paused, doc.Note = s.Paused, s.Note
+	}
+	for _, t := range d.Info.NextActionTimes {
+		doc.Next = append(doc.Next, stamp(t))
+	}
+	for _, r := range d.Info.RunningWorkflows {
+		doc.Running = append(doc.Running, backups.Run{WorkflowID: r.WorkflowID, RunID: r.FirstExecutionRunID})
+	}
+	for _, r := range d.Info.RecentActions {
+		if w := r.StartWorkflowResult; w != nil {
+			run := backups.Run{WorkflowID: w.WorkflowID, RunID: w.FirstExecutionRunID}
+			doc.Recent = append(doc.Recent, scheduledRun{Run: run, Started: stamp(r.ActualTime)})
+		}
+	}
+	return doc
+}
+
+func (d *scheduleDoc) write(w io.Writer) error {
+	next := d.Next[:min(len(d.Next), 3)]
+	fields := []field{
+		{"database", d.Database},
+		{"host", d.Host},
+		{"schedule", d.Schedule},
+		{"time zone", d.Timezone},
+		{"jitter", d.Jitter},
+		{"overlap", d.Overlap},
+		{"catch-up window", d.CatchupWindow},
+		{"paused", yesNo(d.Paused)},
+		{"note", d.Note},
+		{"next", strings.Join(next, ", ")},
+	}
+	for _, r := range d.Running {
+		fields = append(fields, field{"running", r.WorkflowID})
+	}
+	for _, r := range d.Recent[max(0, len(d.Recent)-3):] {
+		fields = append(fields, field{"started", r.Started + "  " + r.WorkflowID})
+	}
+	if d.Missed > 0 || d.Skipped > 0 {
+		fields = append(fields, field{"not started", fmt.Sprintf("%d missed, %d skipped", d.Missed, d.Skipped)})
+	}
+	return writeFields(w, fields)
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+// stamp writes a time for people and scripts alike; empty if there is none.
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+func zone(name string) string {
+	if name == "" {
+		return "UTC"
+	}
+	return name
+}
+
+func whenText(s backups.Spec) string { return fmt.Sprintf("%s (%s)", s.Cron, zone(s.Timezone)) }
