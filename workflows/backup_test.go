@@ -1,0 +1,255 @@
+package workflows
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/mock"
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
+
+	"canvasback/activities"
+	"canvasback/internal/failure"
+	"canvasback/internal/job"
+)
+
+// The run ID that the test environment gives every run.
+const run = "default-test-run-id"
+
+var (
+	in        = job.BackupInput{Database: "shop"}
+	folded    = job.CheckpointResult{Mode: "none", IterationBefore: 7, IterationAfter: 7}
+	copied    = job.CopyResult{ID: "b1", Rule: "A", Attempts: 2, Bytes: 4096, Seconds: 1.5}
+	verified  = job.VerifyResult{State: "verified", Tables: 3, Rows: 12}
+	removed   = []job.Decision{{ID: "b0", Reason: "too old"}}
+	pruned    = job.PruneResult{Removed: removed}
+	badError  = temporal.NewNonRetryableApplicationError("backup b1: block 7 is wrong"+job.HintMark+"look at it", failure.BackupBad.Name, nil)
+	fullError = temporal.NewNonRetryableApplicationError("the disk is full", failure.RepoFull.Name, nil)
+)
+
+// environment is one run with exact mocks, which notes the order of the steps.
+type environment struct {
+	*testsuite.TestWorkflowEnvironment
+	order []string
+}
+
+func newEnvironment(t *testing.T) *environment {
+	var suite testsuite.WorkflowTestSuite
+	e := &environment{TestWorkflowEnvironment: suite.NewTestWorkflowEnvironment()}
+	e.RegisterActivity(&activities.Activities{})
+	t.Cleanup(func() { e.AssertExpectations(t) })
+	return e
+}
+
+// on expects one call of the step with exactly these arguments.
+func (e *environment) on(name string, args any, results ...any) *testsuite.MockCallWrapper {
+	return e.OnActivity(name, mock.Anything, args).Return(results...).Once().
+		Run(func(mock.Arguments) { e.order = append(e.order, name) })
+}
+
+func (e *environment) onCopy(round int, id string) {
+	c := copied
+	c.ID = id
+	e.on("Copy", job.CopyInput{Database: "shop", Run: run, Round: round}, c, nil)
+}
+
+func (e *environment) onVerify(id string, err error) {
+	v := verified
+	if err != nil {
+		v = job.VerifyResult{}
+	}
+	e.on("Verify", job.VerifyInput{Database: "shop", ID: id, Run: run}, v, err)
+}
+
+func (e *environment) onAbandon(err error) *testsuite.MockCallWrapper {
+	return e.on("Abandon", job.AbandonInput{Database: "shop", Run: run}, err)
+}
+
+func (e *environment) onCheckpoint() {
+	e.on("Checkpoint", job.CheckpointInput{Database: "shop"}, folded, nil)
+}
+
+func (e *environment) run(t *testing.T) (job.BackupResult, error) {
+	e.ExecuteWorkflow(Backup, in)
+	require.True(t, e.IsWorkflowCompleted())
+	var result job.BackupResult
+	err := e.GetWorkflowError()
+	if err == nil {
+		require.NoError(t, e.GetWorkflowResult(&result))
+	}
+	return result, err
+}
+
+// application is the error that the run ended with, as the starter sees it.
+func application(t *testing.T, err error) *temporal.ApplicationError {
+	t.Helper()
+	var app *temporal.ApplicationError
+	require.ErrorAs(t, err, &app)
+	return app
+}
+
+func TestBackup(t *testing.T) {
+	t.Run("all steps pass, in their order", func(t *testing.T) {
+		e := newEnvironment(t)
+		e.onCheckpoint()
+		e.onCopy(1, "b1")
+		e.onVerify("b1", nil)
+		e.on("Prune", job.PruneInput{Database: "shop", Run: run}, pruned, nil)
+		result, err := e.run(t)
+		require.NoError(t, err)
+		assert.Equal(t, []string{"Checkpoint", "Copy", "Verify", "Prune"}, e.order)
+		result.DurationSeconds = 0
+		assert.Equal(t, job.BackupResult{
+			ID: "b1", Database: "shop", State: "verified", Rule: "A", Attempts: 2, Bytes: 4096, Tables: 3, Rows: 12,
+			CopySeconds: 1.5, Checkpoint: folded, Pruned: removed,
+		}, result)
+	})
+
+	t.Run("a bad copy is replaced by a fresh one", func(t *testing.T) {
+		e := newEnvironment(t)
+		e.onCheckpoint()
+		e.onCopy(1, "b1")
+		e.onVerify("b1", badError)
+		e.onCopy(2, "b2")
+		e.onVerify("b2", nil)
+		e.on("Prune", job.PruneInput{Database: "shop", Run: run}, job.PruneResult{}, nil)
+		result, err := e.run(t)
+		require.NoError(t, err)
+		assert.Equal(t, []string{"Checkpoint", "Copy", "Verify", "Copy", "Verify", "Prune"}, e.order)
+		assert.Equal(t, "b2", result.ID)
+		assert.Equal(t, []job.Decision{}, result.Pruned)
+	})
+
+	t.Run("three bad copies fail the run and nothing is pruned", func(t *testing.T) {
+		e := newEnvironment(t)
+		e.onCheckpoint()
+		for round, id := range []string{"b1", "b2", "b3"} {
+			e.onCopy(round+1, id)
+			e.onVerify(id, badError)
+		}
+		e.onAbandon(nil)
+		_, err := e.run(t)
+		app := application(t, err)
+		assert.Equal(t, "BackupBad", app.Type())
+		assert.Equal(t, "3 copies in a row are bad, the last one is b3: verify of shop: backup b1: block 7 is wrong\nhint: look at it", app.Message())
+		assert.Equal(t, []string{"Checkpoint", "Copy", "Verify", "Copy", "Verify", "Copy", "Verify", "Abandon"}, e.order)
+	})
+}
+
+func TestBackupFails(t *testing.T) {
+	accident := temporal.NewNonRetryableApplicationError("no memory", failure.Engine.Name, nil)
+	tests := []struct {
+		name  string
+		on    func(e *environment)
+		order []string
+		kind  string
+		text  string
+	}{
+		{"checkpoint fails and nothing is copied", func(e *environment) {
+			e.on("Checkpoint", job.CheckpointInput{Database: "shop"}, job.CheckpointResult{},
+				temporal.NewNonRetryableApplicationError("no such file", failure.NoSuchFile.Name, nil))
+			e.onAbandon(nil)
+		}, []string{"Checkpoint", "Abandon"}, "NoSuchFile", "checkpoint of shop: no such file"},
+		{"copy fails and nothing is verified", func(e *environment) {
+			e.onCheckpoint()
+			e.on("Copy", job.CopyInput{Database: "shop", Run: run, Round: 1}, job.CopyResult{}, fullError)
+			e.onAbandon(nil)
+		}, []string{"Checkpoint", "Copy", "Abandon"}, "RepoFull", "copy of shop: the disk is full"},
+		{"verify fails by accident, no fresh copy and no prune", func(e *environment) {
+			e.onCheckpoint()
+			e.onCopy(1, "b1")
+			e.onVerify("b1", accident)
+			e.onAbandon(nil)
+		}, []string{"Checkpoint", "Copy", "Verify", "Abandon"}, "Engine", "verify of shop: no memory"},
+		{"prune fails after a good backup", func(e *environment) {
+			e.onCheckpoint()
+			e.onCopy(1, "b1")
+			e.onVerify("b1", nil)
+			e.on("Prune", job.PruneInput{Database: "shop", Run: run}, job.PruneResult{}, fullError)
+			e.onAbandon(nil)
+		}, []string{"Checkpoint", "Copy", "Verify", "Prune", "Abandon"}, "RepoFull", "backup b1 is verified, but prune of shop: the disk is full"},
+		{"abandon fails too and both are told", func(e *environment) {
+			e.onCheckpoint()
+			e.on("Copy", job.CopyInput{Database: "shop", Run: run, Round: 1}, job.CopyResult{}, badError)
+			e.onAbandon(fullError)
+		}, []string{"Checkpoint", "Copy", "Abandon"}, "BackupBad",
+			"copy of shop: backup b1: block 7 is wrong\nalso: abandon of shop: the disk is full\nhint: look at it"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			e := newEnvironment(t)
+			tt.on(e)
+			_, err := e.run(t)
+			app := application(t, err)
+			assert.Equal(t, tt.kind, app.Type())
+			assert.Equal(t, tt.text, app.Message())
+			assert.Equal(t, tt.order, e.order)
+		})
+	}
+}
+
+// A copy that is cancelled is waited for, and what it staged is removed.
+func TestBackupIsCancelledInMidCopy(t *testing.T) {
+	tests := []struct {
+		name    string
+		abandon error
+	}{
+		{"abandon passes", nil},
+		{"abandon fails", fullError},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			e := newEnvironment(t)
+			e.onCheckpoint()
+			e.OnActivity("Copy", mock.Anything, job.CopyInput{Database: "shop", Run: run, Round: 1}).Once().
+				After(time.Hour).Return(job.CopyResult{}, temporal.NewCanceledError())
+			e.onAbandon(tt.abandon)
+			e.RegisterDelayedCallback(e.CancelWorkflow, time.Minute)
+			_, err := e.run(t)
+			require.True(t, temporal.IsCanceledError(err), "%v", err)
+			assert.Contains(t, e.order, "Abandon")
+			if tt.abandon != nil {
+				var canceled *temporal.CanceledError
+				require.ErrorAs(t, err, &canceled)
+				var details string
+				require.NoError(t, canceled.Details(&details))
+				assert.Contains(t, details, "abandon of shop: the disk is full")
+			}
+		})
+	}
+}
+
+func TestStepErrorKeepsWhyItFailed(t *testing.T) {
+	unseen := application(t, stepError("copy", "shop", temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_SCHEDULE_TO_START, nil)))
+	assert.Equal(t, "NoWorker", unseen.Type())
+	assert.Equal(t, "copy of shop: no worker took it: the host's worker does not run", unseen.Message())
+	hung := application(t, stepError("copy", "shop", temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_START_TO_CLOSE, nil)))
+	assert.Equal(t, "RunFailed", hung.Type())
+	assert.Equal(t, "copy of shop: it did not end in time (StartToClose)", hung.Message())
+	assert.Equal(t, "RunFailed", application(t, stepError("copy", "shop", errors.New("boom"))).Type())
+	assert.Equal(t, "copy of shop: boom", application(t, stepError("copy", "shop", errors.New("boom"))).Message())
+	canceled := temporal.NewCanceledError()
+	assert.Equal(t, canceled, stepError("copy", "shop", canceled))
+}
+
+func TestOptionsBoundEveryStep(t *testing.T) {
+	for name, o := range map[string]workflow.ActivityOptions{
+		"checkpoint": checkpointOptions, "copy": copyOptions, "verify": verifyOptions, "prune": pruneOptions, "abandon": abandonOptions,
+	} {
+		t.Run(name, func(t *testing.T) {
+			assert.Equal(t, job.HeartbeatTimeout, o.HeartbeatTimeout)
+			assert.Equal(t, workerWait, o.ScheduleToStartTimeout)
+			assert.Positive(t, o.StartToCloseTimeout)
+			assert.Greater(t, o.ScheduleToCloseTimeout, o.StartToCloseTimeout)
+			assert.Equal(t, name == "copy", o.RetryPolicy.MaximumAttempts == 0, "only a copy may be tried for ever")
+			assert.Contains(t, o.RetryPolicy.NonRetryableErrorTypes, failure.BackupBad.Name)
+			assert.NotContains(t, o.RetryPolicy.NonRetryableErrorTypes, failure.Busy.Name)
+		})
+	}
+	assert.False(t, abandonOptions.WaitForCancellation)
+}
