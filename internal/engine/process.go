@@ -77,6 +77,9 @@ func ended(ctx context.Context, path string) error {
 // command prepares the child: this program again, in a process group of its
 // own that is killed when ctx ends, without the parent's environment.
 func command(ctx context.Context, path string) (*exec.Cmd, *headTail, error) {
+	if len(os.Args) > 0 && os.Args[0] == childName {
+		return nil, nil, errors.New("engine: this process is a child itself: its main must call RunIfChild")
+	}
 	exe, err := self()
 	if err != nil {
 		return nil, nil, fmt.Errorf("engine: find the own executable: %w", err)

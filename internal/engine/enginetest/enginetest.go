@@ -92,6 +92,9 @@ func QueryAll(t testing.TB, path string, queries ...string) []string {
 
 // start prepares a child for req, whose stdin is left to the caller.
 func start(req *request) (*exec.Cmd, error) {
+	if os.Args[0] == childName {
+		return nil, errors.New("this process is a child itself: its TestMain must call enginetest.RunIfChild")
+	}
 	path, err := filepath.Abs(req.Path)
 	if err != nil {
 		return nil, err
