@@ -1,0 +1,235 @@
+// Package internal_test holds the directions of the imports between the
+// packages of this module to the drawing in the documentation.
+package internal_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const module = "canvasback"
+
+// allowed lists, for each package, what of this module it may import outside
+// its tests. A package that is not listed, and one that is listed and gone,
+// fail the test.
+var allowed = map[string][]string{
+	// Leaves.
+	"internal/duckfile":  {},
+	"internal/failure":   {},
+	"internal/job":       {},
+	"internal/retention": {},
+	"internal/vfs":       {},
+
+	"internal/checkpoint": {"internal/config", "internal/engine", "internal/failure", "internal/job", "internal/vfs"},
+	"internal/config":     {"internal/failure"},
+	"internal/engine":     {"internal/failure"},
+	"internal/hotcopy":    {"internal/duckfile", "internal/failure", "internal/job", "internal/vfs"},
+	"internal/repo":       {"internal/failure", "internal/vfs"},
+	"internal/restore":    {"internal/duckfile", "internal/engine", "internal/failure", "internal/hotcopy", "internal/repo", "internal/vfs", "internal/verify"},
+	"internal/verify":     {"internal/duckfile", "internal/engine", "internal/failure", "internal/repo", "internal/vfs"},
+
+	"internal/backup": {"internal/checkpoint", "internal/config", "internal/duckfile", "internal/engine", "internal/failure", "internal/hotcopy",
+		"internal/job", "internal/repo", "internal/retention", "internal/verify", "internal/vfs"},
+	"activities":   {"internal/failure", "internal/job"},
+	"workflows":    {"activities", "internal/failure", "internal/job"},
+	"internal/app": {"activities", "workflows", "internal/backup", "internal/config", "internal/failure", "internal/job"},
+	"internal/cli": {"internal/app", "internal/backup", "internal/config", "internal/duckfile", "internal/engine", "internal/failure", "internal/hotcopy",
+		"internal/job", "internal/repo", "internal/restore", "internal/retention", "internal/verify", "internal/vfs", "workflows"},
+	"starter": {"internal/cli", "internal/engine"},
+	"worker":  {"internal/app", "internal/backup", "internal/config", "internal/engine", "internal/failure"},
+
+	// Helpers of tests, which nothing that is shipped imports.
+	"internal":                   {},
+	"internal/engine/enginetest": {"internal/engine"},
+	"internal/livetest":          {"internal/engine"},
+	"internal/vfs/vfstest":       {"internal/vfs"},
+}
+
+// leaves import the standard library only, and what is named here.
+var leaves = map[string][]string{
+	"internal/duckfile":  nil,
+	"internal/failure":   nil,
+	"internal/job":       nil,
+	"internal/retention": nil,
+	"internal/vfs":       {"golang.org/x/sys"},
+}
+
+// owners lists, for a foreign module, the only packages that may import it,
+// their tests included.
+var owners = map[string][]string{
+	"go.temporal.io":                       {"activities", "internal/app", "internal/cli", "worker", "workflows"},
+	"github.com/duckdb/duckdb-go":          {"internal/engine", "internal/engine/enginetest"},
+	"github.com/marcboeker/go-duckdb":      nil,
+	"github.com/duckdb/duckdb-go-bindings": {"internal/engine", "internal/engine/enginetest"},
+	"github.com/spf13/cobra":               {"internal/cli", "worker"},
+	"github.com/schollz/progressbar":       {"internal/cli"},
+	"go.temporal.io/server":                nil,
+	"github.com/temporalio/ui-server":      nil,
+}
+
+// goPackage is what the go command says of a package.
+type goPackage struct {
+	ImportPath   string
+	Name         string
+	Standard     bool
+	Imports      []string
+	TestImports  []string
+	XTestImports []string
+	Deps         []string
+}
+
+func (p goPackage) name() string { return strings.TrimPrefix(p.ImportPath, module+"/") }
+
+// withTests are the direct imports, those of the package's tests included.
+func (p goPackage) withTests() []string {
+	return slices.Concat(p.Imports, p.TestImports, p.XTestImports)
+}
+
+func TestImportsPointDown(t *testing.T) {
+	packages := list(t, "./...")
+	for _, p := range packages {
+		may, listed := allowed[p.name()]
+		if !assert.Truef(t, listed, "%s is not in the table of allowed imports", p.ImportPath) {
+			continue
+		}
+		for _, path := range p.Imports {
+			if name, ours := strings.CutPrefix(path, module+"/"); ours {
+				assert.Containsf(t, may, name, "%s may not import %s", p.ImportPath, path)
+			}
+		}
+	}
+	for name := range allowed {
+		there := slices.ContainsFunc(packages, func(p goPackage) bool { return p.name() == name })
+		assert.Truef(t, there, "the table of allowed imports lists %s, which does not exist", name)
+	}
+}
+
+func TestAllowedImportsHaveNoCycle(t *testing.T) {
+	done := map[string]bool{}
+	var visit func(path []string)
+	visit = func(path []string) {
+		name := path[len(path)-1]
+		require.NotContains(t, path[:len(path)-1], name, "the table lets packages import each other in a circle")
+		if done[name] {
+			return
+		}
+		for _, next := range allowed[name] {
+			require.Containsf(t, allowed, next, "%s may import %s, which has no row", name, next)
+			visit(append(slices.Clone(path), next))
+		}
+		done[name] = true
+	}
+	for name := range allowed {
+		visit([]string{name})
+	}
+}
+
+func TestLeavesImportOnlyTheStandardLibrary(t *testing.T) {
+	seen := 0
+	for _, p := range list(t, "./internal/...") {
+		may, leaf := leaves[p.name()]
+		if !leaf {
+			continue
+		}
+		seen++
+		for _, path := range p.Imports {
+			assert.Truef(t, standard(path) || within(path, may), "%s is a leaf and may not import %s", p.ImportPath, path)
+		}
+	}
+	assert.Equal(t, len(leaves), seen)
+}
+
+func TestForeignModulesHaveOneHome(t *testing.T) {
+	for _, p := range list(t, "./...") {
+		for _, path := range p.withTests() {
+			for foreign, homes := range owners {
+				if within(path, []string{foreign}) {
+					assert.Containsf(t, homes, p.name(), "%s may not import %s", p.ImportPath, path)
+				}
+			}
+		}
+	}
+}
+
+// TestShippedProgramsLeaveTestCodeOut looks at this module's packages in the
+// programs only: Temporal's SDK has its test suite in the package of its types.
+func TestShippedProgramsLeaveTestCodeOut(t *testing.T) {
+	shipped := map[string]bool{}
+	for _, p := range list(t, "./starter", "./worker") {
+		assert.Equal(t, "main", p.Name)
+		shipped[p.ImportPath] = true
+		for _, path := range p.Deps {
+			if strings.HasPrefix(path, module+"/") {
+				shipped[path] = true
+			}
+		}
+	}
+	require.Greater(t, len(shipped), 2)
+	for _, p := range list(t, slices.Sorted(maps.Keys(shipped))...) {
+		assert.Falsef(t, strings.HasSuffix(p.ImportPath, "test"), "%s is shipped", p.ImportPath)
+		for _, path := range p.Imports {
+			assert.Falsef(t, within(path, []string{"testing", "github.com/stretchr/testify"}), "%s is shipped and imports %s", p.ImportPath, path)
+		}
+	}
+}
+
+func TestMainModuleDoesNotRequireTheServer(t *testing.T) {
+	for _, name := range []string{"../go.mod", "../go.sum"} {
+		content, err := os.ReadFile(name)
+		require.NoError(t, err)
+		require.Contains(t, string(content), "go.temporal.io/sdk", name)
+		for _, server := range []string{"go.temporal.io/server", "github.com/temporalio/ui-server"} {
+			assert.NotContains(t, string(content), server, name)
+		}
+	}
+}
+
+// list asks the go command about the main module's packages as it is
+// released, that is, without the workspace.
+func list(t *testing.T, patterns ...string) []goPackage {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", append([]string{"list", "-json"}, patterns...)...)
+	cmd.Dir = ".."
+	cmd.Env = append(os.Environ(), "GOWORK=off")
+	var errOut bytes.Buffer
+	cmd.Stderr = &errOut
+	out, err := cmd.Output()
+	require.NoErrorf(t, err, "go list %v: %s", patterns, &errOut)
+	var packages []goPackage
+	for decoder := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p goPackage
+		err := decoder.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		require.NoError(t, err)
+		packages = append(packages, p)
+	}
+	require.NotEmptyf(t, packages, "go list %v found nothing", patterns)
+	return packages
+}
+
+// standard tells a path of the standard library: its first element has no dot
+// and is not this module.
+func standard(path string) bool {
+	first, _, _ := strings.Cut(path, "/")
+	return first != module && !strings.Contains(first, ".")
+}
+
+// within tells whether path is one of the roots or below one.
+func within(path string, roots []string) bool {
+	return slices.ContainsFunc(roots, func(root string) bool {
+		return path == root || strings.HasPrefix(path, root+"/")
+	})
+}
