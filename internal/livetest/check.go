@@ -2,6 +2,7 @@ package livetest
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"testing"
 	"time"
@@ -27,31 +28,42 @@ var invariants = []engine.Assertion{
 	{Name: "summary agrees with the ledger", SQL: `SELECT count(*) FROM summary s WHERE s.amount <> (SELECT sum(amount) FROM ledger WHERE id <= s.upto)`},
 }
 
-const lastEntry = "last ledger entry"
-
 // CheckPrefix opens the database file read-write in a child process, reads
 // every column of every row, and checks that it holds the ledger 1..n without
 // a gap for an n of at least atLeast, with every invariant intact. It returns
 // n. The file must be the test's own copy, or one whose owner has ended.
 func CheckPrefix(t testing.TB, path string, atLeast int64) int64 {
 	t.Helper()
+	last, faults, err := inspect(path, t.TempDir())
+	require.NoErrorf(t, err, "open and read %s", path)
+	assert.Emptyf(t, faults, "what is wrong in %s", path)
+	assert.GreaterOrEqualf(t, last, atLeast, "%s lacks entries that were committed before the backup began", path)
+	return last
+}
+
+// inspect returns the last ledger entry and a line for each invariant that
+// does not hold. scratch is a directory in which the engine may spill.
+func inspect(path, scratch string) (last int64, faults []string, err error) {
 	request := engine.ScanRequest{
-		Path: path, ReadWrite: true, Level: engine.LevelFull, TempDir: t.TempDir(), Timeout: 5 * time.Minute,
-		Assertions: []engine.Assertion{{Name: lastEntry, SQL: `SELECT coalesce(max(id), 0) FROM ledger`, Timeout: time.Minute}},
+		Path: path, ReadWrite: true, Level: engine.LevelFull, TempDir: scratch, Timeout: 5 * time.Minute,
+		Assertions: []engine.Assertion{{Name: "last ledger entry", SQL: `SELECT coalesce(max(id), 0) FROM ledger`, Timeout: time.Minute}},
 	}
 	for _, invariant := range invariants {
 		invariant.Expect, invariant.Timeout = "0", time.Minute
 		request.Assertions = append(request.Assertions, invariant)
 	}
 	report, err := engine.Scan(context.Background(), request)
-	require.NoErrorf(t, err, "open and read %s", path)
-	require.Len(t, report.Assertions, len(request.Assertions))
-	require.NotEmpty(t, report.Tables)
-	for _, result := range report.Assertions[1:] {
-		assert.Truef(t, result.Passed, "%s: %s: got %q (%s), want 0", path, result.Name, result.Got, result.Error)
+	if err != nil {
+		return 0, nil, err
 	}
-	last, err := strconv.ParseInt(report.Assertions[0].Got, 10, 64)
-	require.NoErrorf(t, err, "%s: %s: %s", path, lastEntry, report.Assertions[0].Error)
-	assert.GreaterOrEqualf(t, last, atLeast, "%s lacks entries that were committed before the backup began", path)
-	return last
+	if got, want := len(report.Assertions), len(request.Assertions); got != want {
+		return 0, nil, fmt.Errorf("the engine answered %d of %d queries", got, want)
+	}
+	for _, result := range report.Assertions[1:] {
+		if !result.Passed {
+			faults = append(faults, fmt.Sprintf("%s: %s faults %s", result.Name, result.Got, result.Error))
+		}
+	}
+	last, err = strconv.ParseInt(report.Assertions[0].Got, 10, 64)
+	return last, faults, err
 }

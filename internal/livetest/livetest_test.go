@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"canvasback/internal/engine"
+	"canvasback/internal/engine/enginetest"
 	"canvasback/internal/vfs"
 
 	"github.com/stretchr/testify/assert"
@@ -14,6 +15,7 @@ import (
 
 func TestMain(m *testing.M) {
 	engine.RunIfChild()
+	enginetest.RunIfChild()
 	os.Exit(m.Run())
 }
 
