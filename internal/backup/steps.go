@@ -94,6 +94,9 @@ func (r *Runner) copyInto(ctx context.Context, d *config.Database, key string, p
 	if err != nil {
 		return nil, err
 	}
+	if res.Began.Before(started) {
+		started = res.Began.UTC().Truncate(time.Millisecond) // an earlier process began what this one finished
+	}
 	m = manifest(d, key, started, res, tool())
 	return m, stage.Commit(m)
 }
