@@ -176,7 +176,9 @@ func TestHTTP(t *testing.T) {
 			w.WriteHeader(500)
 			_, _ = io.WriteString(w, strings.Repeat("x", 1<<20))
 		}, `URL answers 500 Internal Server Error: "` + strings.Repeat("x", maxOutput) + `"`},
-		{"redirect is not followed", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://example.com/", http.StatusFound) }, "URL answers with a redirect (302 Found), which is not followed"},
+		{"redirect is not followed", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://example.com/", http.StatusFound)
+		}, "URL answers with a redirect (302 Found), which is not followed"},
 	}
 	for _, tt := range tests {
 		for _, kind := range []string{"tcp", "unix"} {

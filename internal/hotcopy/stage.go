@@ -76,7 +76,7 @@ func openStage(o *Options) (*stage, error) {
 	return s, nil
 }
 
-func (s *stage) close() error { return s.db.Close() }
+func (s *stage) close() error { return stageError(s.dir, s.db.Close()) }
 
 func (s *stage) walName() string { return s.name + walSuffix }
 
