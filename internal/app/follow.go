@@ -6,8 +6,11 @@ import (
 	"strings"
 	"time"
 
+	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
 
 	"canvasback/internal/failure"
 	"canvasback/internal/job"
@@ -20,19 +23,22 @@ const followEvery = 500 * time.Millisecond
 // steps report meanwhile, from one goroutine. A run that failed is an error of
 // the kind that its step gave it; the run goes on when ctx ends.
 func Follow(ctx context.Context, c client.Client, database string, r Run, progress func(job.Progress)) (job.BackupResult, error) {
-	var result job.BackupResult
-	done := make(chan error, 1)
+	type end struct {
+		result job.BackupResult
+		err    error
+	}
+	done := make(chan end, 1)
 	go func() {
-		// A run of a cron workflow is followed by another one.
-		done <- c.GetWorkflow(ctx, r.WorkflowID, r.RunID).GetWithOptions(ctx, &result, client.WorkflowRunGetOptions{DisableFollowingRuns: true})
+		result, err := resultOf(ctx, c, r)
+		done <- end{result, err}
 	}()
 	tick := time.NewTicker(followEvery)
 	defer tick.Stop()
 	var seen time.Time
 	for {
 		select {
-		case err := <-done:
-			return result, RunError(ctx, database, err)
+		case e := <-done:
+			return e.result, RunError(ctx, database, e.err)
 		case <-tick.C:
 		}
 		if progress == nil {
@@ -46,6 +52,29 @@ func Follow(ctx context.Context, c client.Client, database string, r Run, progre
 			}
 		}
 	}
+}
+
+// resultOf waits for a run to end. A run of a cron workflow ends by being
+// followed by the next one; what it came to is in its last event.
+func resultOf(ctx context.Context, c client.Client, r Run) (job.BackupResult, error) {
+	var result job.BackupResult
+	err := c.GetWorkflow(ctx, r.WorkflowID, r.RunID).GetWithOptions(ctx, &result, client.WorkflowRunGetOptions{DisableFollowingRuns: true})
+	if !workflow.IsContinueAsNewError(err) {
+		return result, err
+	}
+	events := c.GetWorkflowHistory(ctx, r.WorkflowID, r.RunID, false, enumspb.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT)
+	if !events.HasNext() {
+		return result, err
+	}
+	event, err := events.Next()
+	if err != nil {
+		return result, err
+	}
+	next := event.GetWorkflowExecutionContinuedAsNewEventAttributes()
+	if f := next.GetFailure(); f != nil {
+		return result, temporal.GetDefaultFailureConverter().FailureToError(f)
+	}
+	return result, converter.GetDefaultDataConverter().FromPayloads(next.GetLastCompletionResult(), &result)
 }
 
 // RunError gives the failure of a run the kind that its step gave it.

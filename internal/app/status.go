@@ -190,10 +190,12 @@ func outcome(ctx context.Context, c client.Client, database string, info *workfl
 		Status: statusNames[info.GetStatus()],
 		Ended:  info.GetCloseTime().AsTime(),
 	}
-	var result job.BackupResult
-	err := c.GetWorkflow(ctx, o.WorkflowID, o.RunID).GetWithOptions(ctx, &result, client.WorkflowRunGetOptions{DisableFollowingRuns: true})
+	result, err := resultOf(ctx, c, o.Run)
 	if err != nil {
 		o.Error = RunError(ctx, database, err).Error()
+		if o.Status == "completed" {
+			o.Status = "failed" // and followed by the next run of its cron workflow
+		}
 		return o
 	}
 	o.Backup, o.State = result.ID, result.State

@@ -32,14 +32,8 @@ A schedule or cron workflow goes on; --cron ends the cron workflow too, and
 	cmd.RunE = func(*cobra.Command, []string) error {
 		return r.withClient(a, func(c client.Client) error {
 			doc := &stopDoc{Database: r.database}
-			if err := doc.stopRun(a, c, r, terminate); err != nil {
+			if err := doc.stop(a, c, r, terminate, cron); err != nil {
 				return err
-			}
-			if cron {
-				var err error
-				if doc.CronEnded, err = backups.StopCron(a.ctx, c, r.database); err != nil {
-					return err
-				}
 			}
 			return a.result(doc, doc.write)
 		})
@@ -54,6 +48,33 @@ type stopDoc struct {
 	CronEnded bool   `json:"cron_ended"`
 	*backups.Run
 	Outcome string `json:"outcome,omitempty"` // how the run ended
+}
+
+// stop ends the running backup. The server ends a cron workflow with the run
+// that was stopped: unless that is wanted, it is started again.
+func (d *stopDoc) stop(a *app, c client.Client, r *remote, terminate, endCron bool) error {
+	cron, err := backups.DescribeCron(a.ctx, c, r.database)
+	if err != nil {
+		return err
+	}
+	if err := d.stopRun(a, c, r, terminate); err != nil || cron == nil {
+		return err
+	}
+	if !endCron {
+		_, err := backups.StartCron(a.ctx, c, cron.Spec)
+		return err
+	}
+	for {
+		_, err := backups.StopCron(a.ctx, c, r.database)
+		if failure.Of(err) != failure.Busy {
+			d.CronEnded = err == nil
+			return err
+		}
+		// Its next run has begun meanwhile.
+		if err := d.stopRun(a, c, r, terminate); err != nil {
+			return err
+		}
+	}
 }
 
 func (d *stopDoc) stopRun(a *app, c client.Client, r *remote, terminate bool) error {

@@ -1,0 +1,78 @@
+package e2e
+
+import (
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"canvasback/internal/job"
+)
+
+// The documents that the starter prints, as a script would read them.
+type (
+	runDoc struct {
+		WorkflowID string `json:"workflow_id"`
+		RunID      string `json:"run_id"`
+	}
+	resultDoc struct {
+		job.BackupResult
+		runDoc
+	}
+	scheduleDoc struct {
+		Database, Host, Schedule, Timezone, Jitter, Overlap string
+		CatchupWindow                                       string `json:"catchup_window"`
+		Paused                                              bool
+		Note                                                string
+		Next                                                []string
+		Running, Recent                                     []runDoc
+	}
+	statusDoc struct {
+		Database, Host, Cron, Begins string
+		Paused, Worker               bool
+		Next                         *time.Time
+		Last                         *struct {
+			runDoc
+			Status, Error, Backup, State string
+		}
+		Running *struct {
+			runDoc
+			Progress *job.Progress
+		}
+	}
+	stopDoc struct {
+		runDoc
+		Stopped   bool
+		CronEnded bool `json:"cron_ended"`
+		Outcome   string
+	}
+	cronDoc struct {
+		runDoc
+		Already bool
+		Next    string
+	}
+)
+
+func (w *world) status() statusDoc {
+	w.t.Helper()
+	var all []statusDoc
+	w.do(&all, "status")
+	require.Len(w.t, all, 1)
+	return all[0]
+}
+
+// copied waits until a running copy has told of so many bytes, and returns how
+// many it told of last.
+func (w *world) copied(atLeast int64) int64 {
+	w.t.Helper()
+	var done int64
+	eventually(w.t, "the copy gets on", func() bool {
+		if s := w.status(); s.Running != nil && s.Running.Progress != nil && s.Running.Progress.Step == "copy" {
+			done = s.Running.Progress.Done
+		}
+		return done >= atLeast && done > 0
+	})
+	return done
+}
+
+// staged lists what runs have left in the repository outside of backups.
+func (w *world) staged() []string { return glob(w.t, w.repository, w.name(), ".staging", "*") }
