@@ -112,6 +112,7 @@ func (c *copier) untouched(p *pass) (time.Duration, bool) {
 // after the last read. A commit in the WAL ends the wait by rule A.
 func (c *copier) byWaiting(ctx context.Context, p *pass, ev map[string]string) (string, map[string]string, error) {
 	for start := time.Now(); ; {
+		waited := time.Since(start) // before the look that it is to justify
 		e, err := c.check(ctx, p)
 		if err != nil {
 			if failure.Of(err) == failure.Moving {
@@ -122,7 +123,6 @@ func (c *copier) byWaiting(ctx context.Context, p *pass, ev map[string]string) (
 		if rule := c.byProof(p, e, ev); rule != "" {
 			return rule, ev, nil
 		}
-		waited := time.Since(start)
 		if waited > c.o.Settle {
 			ev["variant"] = "settled"
 			ev["waited"] = waited.Round(time.Millisecond).String()

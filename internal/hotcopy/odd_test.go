@@ -71,13 +71,13 @@ func TestCopyWhileACheckpointStandsStill(t *testing.T) {
 // checkpoints, so that rule A never applies and the header never stands still.
 func TestCopyUnderBulkLoad(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "live.duckdb")
-	o := enginetest.StartOwner(t, path, enginetest.OwnerOptions{CheckpointThreshold: "1KB", BulkEvery: 1, BulkRows: 130_000})
+	o := enginetest.StartOwner(t, path, enginetest.OwnerOptions{CheckpointThreshold: "1KB", BulkEvery: 1, BulkRows: 130_000, Pause: 400 * time.Millisecond})
 	o.WaitCommits(t, 5)
 	rules := map[string]int{}
-	for range 5 {
+	for range 3 {
 		atLeast := o.Committed()
 		opts := options(t, path)
-		opts.Settle = 3 * time.Second
+		opts.Settle, opts.MaxAttempts = 3*time.Second, 400
 		res, err := hotcopy.Copy(context.Background(), opts)
 		require.NoError(t, err)
 		rules[fmt.Sprint(res.Rule, " ", res.Evidence["variant"])]++
