@@ -26,7 +26,7 @@ const RunTimeout = 23 * time.Hour
 type Spec struct {
 	Database string        `json:"database"`
 	Host     string        `json:"host"`
-	Cron     string        `json:"cron"`
+	Cron     string        `json:"schedule"`
 	Timezone string        `json:"timezone,omitempty"`       // a name such as Europe/Amsterdam; empty: UTC
 	Jitter   time.Duration `json:"jitter,omitempty"`         // each start is put off by a random part of it
 	Overlap  string        `json:"overlap,omitempty"`        // skip (default) or buffer-one
@@ -156,7 +156,8 @@ func CreateSchedule(ctx context.Context, c client.Client, s Spec) error {
 
 // UpdateSchedule replaces the spec, action and policy of a database's schedule,
 // by what change makes of the present Spec. Nothing is sent when nothing
-// differs: an update would drop a start that waits in its jitter.
+// differs: an update would drop a start that waits in its jitter. What was
+// changed elsewhere is put back.
 func UpdateSchedule(ctx context.Context, c client.Client, database string, change func(*Spec)) (changed bool, err error) {
 	h := c.ScheduleClient().GetHandle(ctx, job.BackupID(database))
 	d, err := h.Describe(ctx)
@@ -167,7 +168,7 @@ func UpdateSchedule(ctx context.Context, c client.Client, database string, chang
 	want := now
 	want.Database = database
 	change(&want)
-	if known && want == now {
+	if known && want == now && !Drifted(d) {
 		return false, nil
 	}
 	if err := want.Check(); err != nil {

@@ -23,9 +23,10 @@ const (
 	ByHand     = "hand"
 )
 
-// Status is what Temporal knows about the backups of one database.
+// Status is what Temporal knows about the backups of one database. Of its Spec
+// only the database and the host are set where backups begin by hand.
 type Status struct {
-	Spec
+	Spec    `json:"-"`
 	Begins  string     `json:"begins"`         // schedule, cron or hand
 	Paused  bool       `json:"paused"`         // the schedule is
 	Next    *time.Time `json:"next,omitempty"` // when the next backup begins

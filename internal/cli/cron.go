@@ -50,11 +50,14 @@ func startCron(a *app, c client.Client, spec backups.Spec) error {
 		return err
 	}
 	doc := struct {
-		backups.Spec
-		Already bool `json:"already"` // it was there and is left as it is
+		Database string `json:"database"`
+		Host     string `json:"host"`
+		Schedule string `json:"schedule"`
+		Timezone string `json:"timezone"`
+		Already  bool   `json:"already"` // it was there and is left as it is
 		*backups.Run
 		Next string `json:"next,omitempty"`
-	}{Spec: spec, Already: already}
+	}{Database: spec.Database, Host: spec.Host, Schedule: spec.Cron, Timezone: zone(spec.Timezone), Already: already}
 	if cron != nil {
 		doc.Run, doc.Next = &cron.Run, stamp(cron.Next)
 	}

@@ -75,13 +75,30 @@ func startedResult(a *app, database string, run backups.Run) error {
 	})
 }
 
-// runResult prints a finished backup, in the form of a local one as far as the
-// result of a run has it.
+// runDoc is a finished backup as it is printed: in the form of a local one, as
+// far as the result of a run has it.
+type runDoc struct {
+	ID              string               `json:"id"`
+	Database        string               `json:"database"`
+	State           string               `json:"state"`
+	Rule            string               `json:"rule"`
+	Attempts        int                  `json:"attempts"`
+	Bytes           int64                `json:"bytes"`
+	CopySeconds     float64              `json:"copy_seconds"`
+	DurationSeconds float64              `json:"duration_seconds"`
+	TableCount      int                  `json:"table_count"`
+	RowCount        int64                `json:"row_count"`
+	Checkpoint      job.CheckpointResult `json:"checkpoint"`
+	Pruned          []job.Decision       `json:"pruned"`
+	backups.Run
+}
+
 func runResult(a *app, run backups.Run, result job.BackupResult) error {
-	doc := struct {
-		job.BackupResult
-		backups.Run
-	}{result, run}
+	doc := runDoc{
+		ID: result.ID, Database: result.Database, State: result.State, Rule: result.Rule, Attempts: result.Attempts,
+		Bytes: result.Bytes, CopySeconds: result.CopySeconds, DurationSeconds: result.DurationSeconds,
+		TableCount: result.Tables, RowCount: result.Rows, Checkpoint: result.Checkpoint, Pruned: result.Pruned, Run: run,
+	}
 	err := a.result(doc, func(w io.Writer) error {
 		return writeFields(w, []field{
 			{"id", result.ID},

@@ -21,6 +21,7 @@ type scheduleDoc struct {
 	Jitter        string         `json:"jitter"`
 	Overlap       string         `json:"overlap"`
 	CatchupWindow string         `json:"catchup_window"`
+	Edited        bool           `json:"edited"` // changed elsewhere: the above is what canvasback made
 	Paused        bool           `json:"paused"`
 	Note          string         `json:"note,omitempty"`
 	Next          []string       `json:"next"`
@@ -50,6 +51,7 @@ func newScheduleDoc(database string, d *client.ScheduleDescription) *scheduleDoc
 		Database: database, Host: spec.Host, Schedule: spec.Cron, Timezone: zone(spec.Timezone),
 		Jitter: spec.Jitter.String(), Overlap: spec.Overlap, CatchupWindow: spec.CatchupWindow().String(),
 		Next: []string{}, Running: []backups.Run{}, Recent: []scheduledRun{},
+		Edited: backups.Drifted(d),
 		Missed: d.Info.NumActionsMissedCatchupWindow, Skipped: d.Info.NumActionsSkippedOverlap,
 	}
 	if doc.Overlap == "" {
@@ -74,7 +76,10 @@ func newScheduleDoc(database string, d *client.ScheduleDescription) *scheduleDoc
 }
 
 func (d *scheduleDoc) write(w io.Writer) error {
-	next := d.Next[:min(len(d.Next), 3)]
+	next, edited := d.Next[:min(len(d.Next), 3)], ""
+	if d.Edited {
+		edited = "yes: it was changed elsewhere, and does not do what is said above"
+	}
 	fields := []field{
 		{"database", d.Database},
 		{"host", d.Host},
@@ -83,6 +88,7 @@ func (d *scheduleDoc) write(w io.Writer) error {
 		{"jitter", d.Jitter},
 		{"overlap", d.Overlap},
 		{"catch-up window", d.CatchupWindow},
+		{"edited", edited},
 		{"paused", yesNo(d.Paused)},
 		{"note", d.Note},
 		{"next", strings.Join(next, ", ")},

@@ -26,6 +26,15 @@ when next, how the last run ended, what runs now, and whether a worker is there.
 	return cmd
 }
 
+// statusDoc is the status of one database as it is printed.
+type statusDoc struct {
+	Database string `json:"database"`
+	Host     string `json:"host"`
+	Schedule string `json:"schedule"`
+	Timezone string `json:"timezone"`
+	*backups.Status
+}
+
 func showStatus(a *app, c client.Client, r *remote) error {
 	databases := []string{r.database}
 	if r.database == "" {
@@ -34,13 +43,13 @@ func showStatus(a *app, c client.Client, r *remote) error {
 			return err
 		}
 	}
-	all := []*backups.Status{}
+	all := []statusDoc{}
 	for _, d := range databases {
 		s, err := backups.StatusOf(a.ctx, c, d, r.host)
 		if err != nil {
 			return fmt.Errorf("status of %s: %w", d, err)
 		}
-		all = append(all, s)
+		all = append(all, statusDoc{s.Database, s.Host, s.Cron, zone(s.Timezone), s})
 	}
 	return a.result(all, func(w io.Writer) error {
 		if len(all) == 0 {
@@ -49,7 +58,7 @@ func showStatus(a *app, c client.Client, r *remote) error {
 		}
 		rows := make([][]string, 0, len(all))
 		for _, s := range all {
-			rows = append(rows, a.statusRow(s))
+			rows = append(rows, a.statusRow(s.Status))
 		}
 		return writeTable(w, []string{"DATABASE", "HOST", "WORKER", "BEGINS", "NEXT", "LAST", "NOW"}, rows)
 	})

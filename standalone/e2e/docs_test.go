@@ -15,22 +15,29 @@ type (
 		RunID      string `json:"run_id"`
 	}
 	resultDoc struct {
-		job.BackupResult
+		ID, Database, State, Rule string
+		Attempts                  int
+		Bytes                     int64
+		CopySeconds               float64 `json:"copy_seconds"`
+		DurationSeconds           float64 `json:"duration_seconds"`
+		TableCount                int     `json:"table_count"`
+		RowCount                  int64   `json:"row_count"`
+		Pruned                    []job.Decision
 		runDoc
 	}
 	scheduleDoc struct {
 		Database, Host, Schedule, Timezone, Jitter, Overlap string
 		CatchupWindow                                       string `json:"catchup_window"`
-		Paused                                              bool
+		Paused, Edited                                      bool
 		Note                                                string
 		Next                                                []string
 		Running, Recent                                     []runDoc
 	}
 	statusDoc struct {
-		Database, Host, Cron, Begins string
-		Paused, Worker               bool
-		Next                         *time.Time
-		Last                         *struct {
+		Database, Host, Schedule, Begins string
+		Paused, Worker                   bool
+		Next                             *time.Time
+		Last                             *struct {
 			runDoc
 			Status, Error, Backup, State string
 		}

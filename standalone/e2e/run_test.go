@@ -14,6 +14,7 @@ import (
 
 	"canvasback/internal/engine/enginetest"
 	"canvasback/internal/failure"
+	"canvasback/internal/job"
 	"canvasback/internal/repo"
 	"canvasback/internal/vfs"
 )
@@ -49,6 +50,10 @@ func TestRunOfALiveDatabase(t *testing.T) {
 	assert.Equal(t, w.name(), result.Database)
 	assert.Equal(t, "canvasback-backup-"+w.name()+"-now", result.WorkflowID)
 	assert.Positive(t, result.Bytes)
+	assert.Positive(t, result.CopySeconds)
+	assert.Greater(t, result.DurationSeconds, result.CopySeconds)
+	assert.Equal(t, 4, result.TableCount)
+	assert.Equal(t, []job.Decision{}, result.Pruned)
 	m := w.manifest(result.ID)
 	assert.Equal(t, repo.StateVerified, m.State)
 	require.NotEmpty(t, m.Files)

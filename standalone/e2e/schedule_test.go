@@ -6,6 +6,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
 
 	"canvasback/internal/app"
 	"canvasback/internal/failure"
@@ -63,7 +65,7 @@ func TestScheduleFromCreateToDelete(t *testing.T) {
 	eventually(t, "the triggered run ends", func() bool { s := w.status(); return s.Last != nil && s.Last.RunID == triggered.RunID })
 	s := w.status()
 	assert.Equal(t, "schedule", s.Begins)
-	assert.Equal(t, "@every 6h", s.Cron)
+	assert.Equal(t, "@every 6h", s.Schedule)
 	assert.NotNil(t, s.Next)
 
 	var deleted struct{ Deleted bool }
@@ -163,5 +165,46 @@ func TestEnsureSchedule(t *testing.T) {
 	assert.Equal(t, "elsewhere", d.Host)
 	assert.Contains(t, d.Next[0], "T04:00:00Z")
 	assert.True(t, d.Paused, "a person's pause stays")
+	w.do(&struct{}{}, "schedule", "delete")
+}
+
+// What was changed in the Temporal UI is seen, and put back by an ensure.
+func TestScheduleThatWasChangedElsewhere(t *testing.T) {
+	w := newWorld(t, shared.HostPort())
+	c := w.client()
+	for _, cron := range []string{"0 3 * * *", "*/7 1-5,22 * * mon-fri", "15 4 1,15 jan *", "@weekly", "@every 90m"} {
+		t.Run(cron, func(t *testing.T) {
+			spec := app.Spec{Database: w.name(), Host: w.host, Cron: cron, Timezone: "Europe/Amsterdam", Jitter: time.Minute}
+			_, err := app.EnsureSchedule(t.Context(), c, spec)
+			require.NoError(t, err)
+			var d scheduleDoc
+			w.do(&d, "schedule", "describe")
+			require.False(t, d.Edited, "as it was made")
+
+			h := app.Schedule(t.Context(), c, w.name())
+			changes := map[string]func(s *client.Schedule){
+				"another time":    func(s *client.Schedule) { s.Spec.Intervals = []client.ScheduleIntervalSpec{{Every: time.Hour}} },
+				"another zone":    func(s *client.Schedule) { s.Spec.TimeZoneName = "Asia/Tokyo" },
+				"another overlap": func(s *client.Schedule) { s.Policy.Overlap = enumspb.SCHEDULE_OVERLAP_POLICY_ALLOW_ALL },
+				"another queue": func(s *client.Schedule) {
+					s.Action.(*client.ScheduleWorkflowAction).TaskQueue = "elsewhere"
+				},
+			}
+			for name, change := range changes {
+				require.NoError(t, h.Update(t.Context(), client.ScheduleUpdateOptions{DoUpdate: func(in client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
+					s := in.Description.Schedule
+					change(&s)
+					return &client.ScheduleUpdate{Schedule: &s}, nil
+				}}))
+				w.do(&d, "schedule", "describe")
+				assert.True(t, d.Edited, name)
+				changed, err := app.EnsureSchedule(t.Context(), c, spec)
+				require.NoError(t, err)
+				assert.True(t, changed, name)
+				w.do(&d, "schedule", "describe")
+				assert.False(t, d.Edited, "after %s was put back", name)
+			}
+		})
+	}
 	w.do(&struct{}{}, "schedule", "delete")
 }
