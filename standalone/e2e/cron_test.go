@@ -11,6 +11,7 @@ import (
 )
 
 func TestCronWaitsForItsTime(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, shared.HostPort())
 	w.create()
 	w.startWorker()
@@ -48,6 +49,7 @@ func TestCronWaitsForItsTime(t *testing.T) {
 }
 
 func TestCronTakesBackups(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, shared.HostPort())
 	w.create()
 	w.startWorker()
@@ -80,6 +82,7 @@ func stopCron(t *testing.T, w *world) {
 
 // Stopping a run of a cron workflow leaves the next ones.
 func TestStopOfACronRun(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, shared.HostPort())
 	w.createLarge(32 << 20)
 	w.startWorker("--config", w.slow("2MB"))

@@ -55,6 +55,7 @@ func (w *world) record(name string, r runDoc) {
 // Every way that a run can end is replayed from a history that a real server
 // wrote.
 func TestHistories(t *testing.T) {
+	t.Parallel()
 	t.Run("verified", func(t *testing.T) {
 		w := newWorld(t, shared.HostPort())
 		w.create()

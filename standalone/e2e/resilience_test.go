@@ -35,6 +35,7 @@ func (w *world) holdsAll(m *repo.Manifest) {
 }
 
 func TestWorkerIsKilledInMidCopy(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, shared.HostPort())
 	size := w.createLarge(1 << 30)
 	config := w.slow("96MB")
@@ -61,6 +62,7 @@ func TestWorkerIsKilledInMidCopy(t *testing.T) {
 }
 
 func TestWorkerIsStoppedInMidCopy(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, shared.HostPort())
 	size := w.createLarge(128 << 20)
 	config := w.slow("24MB")
@@ -84,6 +86,7 @@ func TestWorkerIsStoppedInMidCopy(t *testing.T) {
 }
 
 func TestServerGoesAwayInMidCopy(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), server.FileName())
 	s, err := server.Start(t.Context(), server.Options{DBFile: file, NoUI: true})
 	require.NoError(t, err)
@@ -112,6 +115,7 @@ func TestServerGoesAwayInMidCopy(t *testing.T) {
 }
 
 func TestWorkerWaitsForTheServer(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	port := l.Addr().(*net.TCPAddr).Port

@@ -37,6 +37,7 @@ func (w *world) manifest(id string) *repo.Manifest {
 }
 
 func TestRunOfALiveDatabase(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, shared.HostPort())
 	owner := enginetest.StartOwner(t, w.database, enginetest.OwnerOptions{Pause: 5 * time.Millisecond})
 	owner.WaitCommits(t, 50)
@@ -73,6 +74,7 @@ func TestRunOfALiveDatabase(t *testing.T) {
 }
 
 func TestRunFailsAsItsStepDid(t *testing.T) {
+	t.Parallel()
 	t.Run("the worker does not know the database", func(t *testing.T) {
 		w := newWorld(t, shared.HostPort())
 		w.create()
@@ -101,6 +103,7 @@ func TestRunFailsAsItsStepDid(t *testing.T) {
 }
 
 func TestNoWorkerOnTheQueue(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, shared.HostPort())
 	assert.Contains(t, w.refused(failure.NoWorker, "run"), "canvasback@"+w.host)
 	var started struct {
@@ -121,6 +124,7 @@ func TestNoWorkerOnTheQueue(t *testing.T) {
 }
 
 func TestTemporalIsUnreachable(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	address := l.Addr().String()
@@ -141,6 +145,7 @@ func TestTemporalIsUnreachable(t *testing.T) {
 }
 
 func TestSecondBackupIsRefusedWhileOneRuns(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, shared.HostPort())
 	w.createLarge(32 << 20)
 	w.startWorker("--config", w.slow("4MB"))
@@ -162,6 +167,7 @@ func TestSecondBackupIsRefusedWhileOneRuns(t *testing.T) {
 
 // A person's Ctrl-C ends the command, not the backup.
 func TestInterruptedRunGoesOn(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, shared.HostPort())
 	w.createLarge(16 << 20)
 	w.startWorker("--config", w.slow("4MB"))

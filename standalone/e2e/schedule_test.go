@@ -14,6 +14,7 @@ import (
 )
 
 func TestScheduleFromCreateToDelete(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, shared.HostPort())
 	w.create()
 	w.startWorker()
@@ -75,6 +76,7 @@ func TestScheduleFromCreateToDelete(t *testing.T) {
 }
 
 func TestScheduleRefuses(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, shared.HostPort())
 	tests := []struct {
 		name string
@@ -100,6 +102,7 @@ func TestScheduleRefuses(t *testing.T) {
 }
 
 func TestTriggerIsRefusedWhileABackupRuns(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, shared.HostPort())
 	w.createLarge(32 << 20)
 	w.startWorker("--config", w.slow("4MB"))
@@ -121,6 +124,7 @@ func TestTriggerIsRefusedWhileABackupRuns(t *testing.T) {
 }
 
 func TestBackfillMakesUpForAPastSpan(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, shared.HostPort())
 	w.create()
 	w.startWorker()
@@ -139,6 +143,7 @@ func TestBackfillMakesUpForAPastSpan(t *testing.T) {
 }
 
 func TestEnsureSchedule(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, shared.HostPort())
 	c := w.client()
 	spec := app.Spec{Database: w.name(), Host: w.host, Cron: "0 3 * * *"}
@@ -170,6 +175,7 @@ func TestEnsureSchedule(t *testing.T) {
 
 // What was changed in the Temporal UI is seen, and put back by an ensure.
 func TestScheduleThatWasChangedElsewhere(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, shared.HostPort())
 	c := w.client()
 	for _, cron := range []string{"0 3 * * *", "*/7 1-5,22 * * mon-fri", "15 4 1,15 jan *", "@weekly", "@every 90m"} {
