@@ -226,9 +226,9 @@ func TestCopyBetweenAnyTwoSteps(t *testing.T) {
 		early, late bool
 		every       int // so many operations of the copy apart
 	}{
-		{"as up to 1.4", false, true, 41},
-		{"as 1.5 should", false, false, 41},
-		{"as 1.5.0 to 1.5.6", true, false, 13},
+		{"as up to 1.4", false, true, 151},
+		{"as 1.5 should", false, false, 151},
+		{"as 1.5.0 to 1.5.6", true, false, 43},
 	} {
 		w := &writer{t: t}
 		w.plan(before, after, order.early, order.late)
