@@ -267,12 +267,11 @@ func copyDuring(t *testing.T, name string, before, after *state, early, late boo
 	})
 	o := Options{FS: fsys, Path: livePath, Dir: "/copy", Name: "x", Settle: time.Millisecond, Gate: time.Second, MaxAttempts: 20}
 	// Whoever waits lets the owner finish what it has begun: assumption A7.
-	o.sleep = func(ctx context.Context, d time.Duration) error {
+	o.clock = stepping{func() {
 		if begun {
 			w.step(len(w.steps))
 		}
-		return sleep(ctx, min(d, time.Millisecond))
-	}
+	}}
 	res, err := Copy(context.Background(), o)
 	require.NoError(t, err, "%s: %v", name, failure.Of(err).Name)
 	db, wal := readAll(t, mem, "/copy/x.duckdb"), readAll(t, mem, "/copy/x.duckdb.wal")
@@ -284,4 +283,15 @@ func copyDuring(t *testing.T, name string, before, after *state, early, late boo
 	}
 	t.Fatalf("%s: accepted by rule %s: neither the state before nor the one after the checkpoint\n%v", name, res.Rule, res.Evidence)
 	return "", begun
+}
+
+// stepping is the machine's clock with short sleeps, before which the writer
+// goes on.
+type stepping struct{ before func() }
+
+func (stepping) Now() time.Time { return time.Now() }
+
+func (s stepping) Sleep(ctx context.Context, d time.Duration) error {
+	s.before()
+	return wall{}.Sleep(ctx, min(d, time.Millisecond))
 }

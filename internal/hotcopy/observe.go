@@ -244,7 +244,7 @@ func (v *view) paired() error {
 func (s *source) look(ctx context.Context, o *Options) (*view, error) {
 	var unpaired error
 	for range 100 {
-		v := &view{began: time.Now()}
+		v := &view{began: o.clock.Now()}
 		var err error
 		if v.head, err = s.headers(ctx, o.sleep); err != nil {
 			return nil, err
@@ -256,7 +256,7 @@ func (s *source) look(ctx context.Context, o *Options) (*view, error) {
 			return nil, errors.Join(err, v.main.close())
 		}
 		after, err := s.headers(ctx, o.sleep)
-		if err == nil && bytes.Equal(after.Raw[:], v.head.Raw[:]) {
+		if err == nil && (bytes.Equal(after.Raw[:], v.head.Raw[:]) || o.skips(withoutPairing)) {
 			if unpaired = v.paired(); unpaired == nil {
 				return v, nil
 			}

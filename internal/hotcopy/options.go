@@ -1,7 +1,6 @@
 package hotcopy
 
 import (
-	"context"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -28,10 +27,17 @@ type Options struct {
 	// Limiter bounds the bytes read from the database; nil: no bound. Its burst
 	// must be at least MaxRead.
 	Limiter *rate.Limiter
+	// Hold asks the owner to keep checkpoints off while the copy runs; nil: it
+	// is not asked.
+	Hold Hold
+	// HoldRequired makes a hold that cannot be had, or was lost, the copy's
+	// failure. Otherwise the copy goes on by the other rules.
+	HoldRequired bool
 	// Progress is called after each read; nil: not at all.
 	Progress func(Progress)
 
-	sleep func(context.Context, time.Duration) error // tests replace it
+	clock   clock // nil: the machine's
+	without check // tests only
 }
 
 // MaxRead is the largest read from the database, in bytes.
@@ -89,18 +95,7 @@ func (o *Options) fillIn() {
 	if o.Progress == nil {
 		o.Progress = func(Progress) {}
 	}
-	if o.sleep == nil {
-		o.sleep = sleep
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	if o.clock == nil {
+		o.clock = wall{}
 	}
 }

@@ -70,7 +70,7 @@ func (c *copier) takeWAL(ctx context.Context, p *pass) error {
 			}
 		}
 		p.Commits += l.wal.Commits
-		p.RowGroups = p.RowGroups || l.wal.RowGroups
+		p.RowGroups = p.RowGroups || l.wal.RowGroups && !c.o.skips(withoutRowGroups)
 	}
 	if p.stalled != written && main.commits() > 0 {
 		take(main, true)
