@@ -71,6 +71,14 @@ func (osFS) FreeBytes(name string) (int64, error) {
 	return n, nil
 }
 
+func (osFS) Kind(name string) (FSKind, error) {
+	kind, err := kindOf(name)
+	if err != nil {
+		return FSKind{}, &fs.PathError{Op: "statfs", Path: name, Err: err}
+	}
+	return kind, nil
+}
+
 // osFile adds to os.File what os does not offer. The file descriptor is only
 // ever borrowed inside control, so that a concurrent Close cannot hand its
 // number to another file under a running call.

@@ -33,3 +33,19 @@ func freeBytes(name string) (int64, error) {
 	}
 	return int64(st.Bavail * unit), nil
 }
+
+// clone: this system clones to new names only, not into an open file.
+func clone(int, int) error { return unix.ENOTSUP }
+
+func copyRange(int, int, int64, int64, int64) (int64, error) { return 0, unix.ENOTSUP }
+
+// nextData leaves holes alone: a file is data up to its end.
+func nextData(int, int64) (int64, error) { return 0, unix.ENOTSUP }
+
+func kindOf(name string) (FSKind, error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(name, &st); err != nil {
+		return FSKind{}, err
+	}
+	return FSKind{Name: unix.ByteSliceToString(st.Fstypename[:]), Network: st.Flags&unix.MNT_LOCAL == 0}, nil
+}

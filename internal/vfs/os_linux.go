@@ -22,17 +22,48 @@ func punchHole(fd int, off, n int64) error {
 	return unix.Fallocate(fd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, off, n)
 }
 
-func freeBytes(name string) (int64, error) {
-	var st unix.Statfs_t
+// clone shares the whole of src with the file fd.
+func clone(fd, src int) error { return unix.IoctlFileClone(fd, src) }
+
+func copyRange(fd, src int, srcOff, dstOff, n int64) (int64, error) {
+	done, err := unix.CopyFileRange(src, &srcOff, fd, &dstOff, int(min(n, math.MaxInt)), 0)
+	return int64(max(done, 0)), err
+}
+
+// nextData puts the file's own offset back, which SEEK_DATA moves.
+func nextData(fd int, off int64) (int64, error) {
+	was, err := unix.Seek(fd, 0, unix.SEEK_CUR)
+	if err != nil {
+		return 0, err
+	}
+	at, err := unix.Seek(fd, off, unix.SEEK_DATA)
+	if err != nil {
+		return 0, err // which moved nothing
+	}
+	_, err = unix.Seek(fd, was, unix.SEEK_SET)
+	return at, err
+}
+
+func kindOf(name string) (FSKind, error) {
+	st, err := statfs(name)
+	if err != nil {
+		return FSKind{}, err
+	}
+	return kindOfMagic(uint32(st.Type)), nil
+}
+
+func statfs(name string) (st unix.Statfs_t, err error) {
 	for {
-		err := unix.Statfs(name, &st)
-		if err == unix.EINTR {
-			continue
+		if err = unix.Statfs(name, &st); err != unix.EINTR {
+			return st, err
 		}
-		if err != nil {
-			return 0, err
-		}
-		break
+	}
+}
+
+func freeBytes(name string) (int64, error) {
+	st, err := statfs(name)
+	if err != nil {
+		return 0, err
 	}
 	unit := uint64(st.Frsize)
 	if unit == 0 {

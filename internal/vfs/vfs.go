@@ -5,6 +5,7 @@
 package vfs
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 	"time"
@@ -31,7 +32,29 @@ type FS interface {
 	SyncDir(name string) error
 	// FreeBytes is what an unprivileged user can still write below name.
 	FreeBytes(name string) (int64, error)
+	// Kind tells the kind of file system that holds name.
+	Kind(name string) (FSKind, error)
 }
+
+// FSKind is a kind of file system.
+type FSKind struct {
+	// Name as mount(8) has it, ext2 to ext4 all as "ext4"; the number in
+	// hexadecimal ("0x1badface") where it is not in the table.
+	Name string
+	// Network: a program on another kernel may write the files, or the files
+	// may be those of a server that is not asked at every read. Then a reader
+	// does not see a writer's bytes in the order they were written, and record
+	// locks may be unseen. True of FUSE too, of which nothing is known; false
+	// for a number that is not in the table, which is most likely a local disk.
+	Network bool
+}
+
+// ErrNoClone: the file system, or this pair of files, cannot share blocks.
+// Whether it can is told only by trying.
+var ErrNoClone = errors.New("the file system cannot clone")
+
+// ErrNoCopyRange: the kernel cannot copy between these two files by itself.
+var ErrNoCopyRange = errors.New("the kernel cannot copy between the files")
 
 // File is an open file. Offsets and sizes are in bytes.
 type File interface {
@@ -47,6 +70,24 @@ type File interface {
 	// PunchHole makes [off, off+n) read as zeros, freeing the space where the
 	// file system can.
 	PunchHole(off, n int64) error
+	// NextData is the offset of the first byte at or behind off that is not in
+	// a hole; off itself where the file system does not know its holes. io.EOF:
+	// nothing but a hole, or nothing at all, lies behind off. It may move the
+	// offset of Read and Write for the time of the call, so it must not run
+	// beside them; beside ReadAt and WriteAt it may.
+	NextData(off int64) (int64, error)
+	// CloneFrom makes the whole content of this file that of src, sharing its
+	// blocks, as one step in the eyes of a writer that uses write(2). What this
+	// file held is gone first, whatever comes of it, unless both are one file.
+	// ErrNoClone, for errors.Is: it cannot be done here, and bytes must be
+	// copied instead; any other error is the disk's.
+	CloneFrom(src File) error
+	// CopyRangeFrom copies n bytes at srcOff of src to dstOff of this file
+	// inside the kernel, which shares blocks where it can. It is not one step:
+	// a writer may be seen half way. Fewer bytes than n may be copied, for any
+	// reason, without an error; 0 bytes for n above 0 means that src ends at
+	// srcOff or before. ErrNoCopyRange, for errors.Is: it cannot be done here.
+	CopyRangeFrom(src File, srcOff, dstOff, n int64) (int64, error)
 	// TryLock takes an exclusive flock without waiting; false means that
 	// another open file holds it. Closing the file releases it. It is advisory
 	// and used on Canvasback's own files only, never on a database.
@@ -65,4 +106,20 @@ type Info struct {
 	ModTime    time.Time
 	ChangeTime time.Time
 	Dev, Ino   uint64
+}
+
+// Innermost is the file that f stands for. A File made around another one,
+// as the ones of tests are, says what it is made around by a method
+//
+//	Unwrap() File
+//
+// so that CloneFrom and CopyRangeFrom find the file of the kernel in it.
+func Innermost(f File) File {
+	for {
+		outer, ok := f.(interface{ Unwrap() File })
+		if !ok {
+			return f
+		}
+		f = outer.Unwrap()
+	}
 }

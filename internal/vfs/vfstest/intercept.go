@@ -13,7 +13,9 @@ import (
 type Kind string
 
 // The operations that Intercept sees. OpOpen is an open for reading only,
-// OpCreate every other one.
+// OpCreate every other one; OpStat is also the question for the kind of file
+// system, OpSeek that for the next data. OpClone and OpCopyRange have the name
+// of the file that is written.
 const (
 	OpOpen      Kind = "open"
 	OpCreate    Kind = "create"
@@ -25,10 +27,13 @@ const (
 	OpSyncDir   Kind = "syncdir"
 	OpFreeBytes Kind = "freebytes"
 	OpRead      Kind = "read"
+	OpSeek      Kind = "seek"
 	OpWrite     Kind = "write"
 	OpTruncate  Kind = "truncate"
 	OpSync      Kind = "sync"
 	OpPunch     Kind = "punch"
+	OpClone     Kind = "clone"
+	OpCopyRange Kind = "copyrange"
 	OpLock      Kind = "lock"
 	OpLockOwner Kind = "lockowner"
 	OpClose     Kind = "close"
@@ -44,7 +49,7 @@ type Op struct {
 // such a change late, as a close does.
 func (o Op) Mutates() bool {
 	switch o.Kind {
-	case OpOpen, OpStat, OpReadDir, OpFreeBytes, OpRead, OpLock, OpLockOwner:
+	case OpOpen, OpStat, OpReadDir, OpFreeBytes, OpRead, OpSeek, OpLock, OpLockOwner:
 		return false
 	}
 	return true
@@ -52,8 +57,8 @@ func (o Op) Mutates() bool {
 
 // Intercept returns fsys with before called ahead of every operation. Where
 // before returns an error the operation fails with it, as the disk would have
-// it: a write has written its first half, a close has closed, anything else
-// has done nothing. before may use fsys itself, and is called by as many
+// it: a write and a copy of a range have written their first half, a close has
+// closed, anything else has done nothing. before may use fsys itself, and is called by as many
 // goroutines at once as use the result.
 func Intercept(fsys vfs.FS, before func(Op) error) vfs.FS {
 	return &interceptFS{fsys, before}
@@ -181,10 +186,20 @@ func (i *interceptFS) FreeBytes(name string) (int64, error) {
 	return i.fs.FreeBytes(name)
 }
 
+func (i *interceptFS) Kind(name string) (vfs.FSKind, error) {
+	if err := i.before(Op{OpStat, name}); err != nil {
+		return vfs.FSKind{}, err
+	}
+	return i.fs.Kind(name)
+}
+
 type interceptFile struct {
 	vfs.File
 	before func(Op) error
 }
+
+// Unwrap is for vfs.Innermost.
+func (f *interceptFile) Unwrap() vfs.File { return f.File }
 
 func (f *interceptFile) op(kind Kind) error { return f.before(Op{kind, f.Name()}) }
 
@@ -237,6 +252,28 @@ func (f *interceptFile) PunchHole(off, n int64) error {
 		return err
 	}
 	return f.File.PunchHole(off, n)
+}
+
+func (f *interceptFile) NextData(off int64) (int64, error) {
+	if err := f.op(OpSeek); err != nil {
+		return 0, err
+	}
+	return f.File.NextData(off)
+}
+
+func (f *interceptFile) CloneFrom(src vfs.File) error {
+	if err := f.op(OpClone); err != nil {
+		return err
+	}
+	return f.File.CloneFrom(src)
+}
+
+func (f *interceptFile) CopyRangeFrom(src vfs.File, srcOff, dstOff, n int64) (int64, error) {
+	if err := f.op(OpCopyRange); err != nil {
+		done, _ := f.File.CopyRangeFrom(src, srcOff, dstOff, n/2)
+		return done, err
+	}
+	return f.File.CopyRangeFrom(src, srcOff, dstOff, n)
 }
 
 func (f *interceptFile) TryLock() (bool, error) {

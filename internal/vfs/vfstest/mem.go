@@ -25,6 +25,8 @@ type Mem struct {
 	nextIno uint64
 	now     func() time.Time
 	free    int64
+	clones  bool
+	kind    vfs.FSKind
 }
 
 var _ vfs.FS = (*Mem)(nil)
@@ -66,7 +68,7 @@ type change struct {
 
 // NewMem returns an empty file system with a directory "/".
 func NewMem() *Mem {
-	m := &Mem{now: time.Now, free: 1 << 40}
+	m := &Mem{now: time.Now, free: 1 << 40, kind: vfs.FSKind{Name: "mem"}}
 	m.root = m.newNode(fs.ModeDir | 0o755)
 	return m
 }
@@ -83,6 +85,20 @@ func (m *Mem) SetFree(n int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.free = n
+}
+
+// SetClones makes CloneFrom work, which answers vfs.ErrNoClone before.
+func (m *Mem) SetClones(can bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.clones = can
+}
+
+// SetKind sets what Kind answers for every name; a local "mem" before.
+func (m *Mem) SetKind(kind vfs.FSKind) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.kind = kind
 }
 
 // SetLockOwner makes LockOwner of the file answer that pid holds a record lock
@@ -211,7 +227,7 @@ func (m *Mem) CrashClone(seed int64) *Mem {
 			c.replay(names)
 		}
 	}
-	clone := &Mem{now: m.now, free: m.free, nextIno: m.nextIno}
+	clone := &Mem{now: m.now, free: m.free, nextIno: m.nextIno, clones: m.clones, kind: m.kind}
 	clone.root = m.crashNode(m.root, names, keep, rng, seed > 1, map[*node]*node{})
 	return clone
 }

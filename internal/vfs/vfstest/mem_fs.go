@@ -211,3 +211,12 @@ func (m *Mem) FreeBytes(name string) (int64, error) {
 	}
 	return m.free, nil
 }
+
+func (m *Mem) Kind(name string) (vfs.FSKind, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, err := m.find(name); err != nil {
+		return vfs.FSKind{}, pathError("statfs", name, err)
+	}
+	return m.kind, nil
+}
