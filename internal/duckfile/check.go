@@ -6,15 +6,16 @@ import (
 )
 
 // CheckFile checks a database file at rest: headers, free list and the checksum
-// of every used block. It returns how many used blocks there are. A used block
-// beyond size is ErrTruncated. progress, which may be nil, gets bytes.
-func CheckFile(r io.ReaderAt, size int64, progress func(done, total int64)) (int64, error) {
-	h, err := ReadHeaders(r)
+// of every used block, which takes the key where the file is encrypted. It
+// returns how many used blocks there are. A used block beyond size is
+// ErrTruncated. progress, which may be nil, gets bytes.
+func CheckFile(r io.ReaderAt, size int64, key *Key, progress func(done, total int64)) (int64, error) {
+	h, err := ReadHeaders(r, key)
 	if err != nil {
 		return 0, err
 	}
 	cur := h.Current()
-	free, err := ReadFreeList(r, cur)
+	free, err := ReadFreeList(r, h)
 	if err != nil {
 		return 0, err
 	}
@@ -29,14 +30,19 @@ func CheckFile(r io.ReaderAt, size int64, progress func(done, total int64)) (int
 			continue
 		}
 		off := BlockOffset(id, a)
-		if off+a > size {
-			return blocks, &FormatError{Off: off, What: fmt.Sprintf("used block %d lies beyond the file's end", id), Got: size, Want: fmt.Sprintf("at least %d bytes", off+a), Err: ErrTruncated}
+		n, err := 0, io.EOF
+		if off+a <= size {
+			n, err = r.ReadAt(buf, off)
 		}
-		if n, err := r.ReadAt(buf, off); n < len(buf) {
+		if n < len(buf) {
+			if err == io.EOF {
+				err = &FormatError{Off: off, What: fmt.Sprintf("used block %d lies beyond the file's end", id), Got: size, Want: fmt.Sprintf("at least %d bytes", off+a), Err: ErrTruncated}
+			}
 			return blocks, err
 		}
-		if !CheckBlock(buf) {
-			return blocks, blockSum(buf, id, off)
+		if !h.CheckBlock(buf) {
+			_, err := h.payloadAt(nil, buf, off, fmt.Sprintf("block %d", id))
+			return blocks, err
 		}
 		blocks++
 		if progress != nil {

@@ -43,9 +43,3 @@ func checksumTail(t []byte) uint64 {
 	h ^= h >> 47
 	return h
 }
-
-// CheckBlock reports whether a header or block carries the right checksum in
-// its first 8 bytes. b is the whole block.
-func CheckBlock(b []byte) bool {
-	return len(b) >= 8 && binary.LittleEndian.Uint64(b) == Checksum(b[8:])
-}

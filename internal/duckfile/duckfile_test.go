@@ -65,7 +65,7 @@ func TestChecksumEqualsThePlainLoop(t *testing.T) {
 }
 
 func TestReadHeaders(t *testing.T) {
-	h, err := ReadHeaders(bytes.NewReader(testFile(3, 2)))
+	h, err := ReadHeaders(bytes.NewReader(testFile(3, 2)), nil)
 	require.NoError(t, err)
 	assert.Equal(t, uint64(4), h.Current().Iteration, "the first slot has the higher iteration")
 	assert.Equal(t, "v1.5.6", h.Main.Library)
@@ -77,7 +77,7 @@ func TestReadHeadersEqualIterationsMeanTheSecondSlot(t *testing.T) {
 	f := testFile(1)
 	binary.LittleEndian.PutUint64(f[HeaderSize+8:], 3)
 	seal(f[HeaderSize : 2*HeaderSize])
-	h, err := ReadHeaders(bytes.NewReader(f))
+	h, err := ReadHeaders(bytes.NewReader(f), nil)
 	require.NoError(t, err)
 	assert.Same(t, &h.Slots[1], h.Current())
 }
@@ -87,7 +87,7 @@ func TestStorageVersions(t *testing.T) {
 		f := testFile(1)
 		binary.LittleEndian.PutUint64(f[12:], v)
 		seal(f[:HeaderSize])
-		_, err := ReadHeaders(bytes.NewReader(f))
+		_, err := ReadHeaders(bytes.NewReader(f), nil)
 		assert.Equal(t, v >= 64 && v <= 69, err == nil, "version %d: %v", v, err)
 		if err != nil {
 			assert.ErrorIs(t, err, ErrUnsupported)
@@ -99,7 +99,7 @@ func TestStorageVersions(t *testing.T) {
 		seal(f[:HeaderSize])
 		binary.LittleEndian.PutUint64(f[HeaderSize+56:], compat)
 		seal(f[HeaderSize : 2*HeaderSize])
-		h, err := ReadHeaders(bytes.NewReader(f))
+		h, err := ReadHeaders(bytes.NewReader(f), nil)
 		require.Equal(t, ok, err == nil, "compatibility %d: %v", compat, err)
 		if ok {
 			assert.Equal(t, compat, h.StorageVersion())
@@ -123,7 +123,7 @@ func requireFormatError(t testing.TB, err error, context ...any) {
 func TestHeadersTruncated(t *testing.T) {
 	f := testFile(1)
 	for n := range BlocksStart {
-		_, err := ParseHeaders(f[:n])
+		_, err := ParseHeaders(f[:n], nil)
 		requireFormatError(t, err, n)
 	}
 }
@@ -132,7 +132,7 @@ func TestHeadersFlipped(t *testing.T) {
 	f := testFile(1)
 	for i := range BlocksStart {
 		f[i] ^= 0x40
-		_, err := ParseHeaders(f[:BlocksStart])
+		_, err := ParseHeaders(f[:BlocksStart], nil)
 		requireFormatError(t, err, i)
 		f[i] ^= 0x40
 	}
@@ -154,17 +154,17 @@ func TestHeaderFieldsAtTheirLimits(t *testing.T) {
 // foreign error or an allocation that the file does not justify.
 func checkAny(t testing.TB, f []byte, context string) {
 	r := bytes.NewReader(f)
-	h, err := ReadHeaders(r)
+	h, err := ReadHeaders(r, nil)
 	if err != nil {
 		requireFormatError(t, err, context)
 		return
 	}
-	l, err := ReadFreeList(r, h.Current())
+	l, err := ReadFreeList(r, h)
 	if err != nil {
 		requireFormatError(t, err, context)
 	}
 	require.LessOrEqual(t, len(l.Free), len(f)/8, context)
-	if _, err := CheckFile(r, int64(len(f)), nil); err != nil {
+	if _, err := CheckFile(r, int64(len(f)), nil, nil); err != nil {
 		requireFormatError(t, err, context)
 	}
 }
@@ -175,16 +175,16 @@ func TestReadFreeList(t *testing.T) {
 		free = append(free, id)
 	}
 	f := testFile(120, free...) // the list spans several sub-blocks
-	h, err := ReadHeaders(bytes.NewReader(f))
+	h, err := ReadHeaders(bytes.NewReader(f), nil)
 	require.NoError(t, err)
-	l, err := ReadFreeList(bytes.NewReader(f), h.Current())
+	l, err := ReadFreeList(bytes.NewReader(f), h)
 	require.NoError(t, err)
 	assert.Equal(t, free, l.Free)
 	assert.Equal(t, []MetaBlock{{ID: 0, FreeMask: 0xff}}, l.Meta)
 	assert.Equal(t, []int64{0}, l.Chain)
 	assert.True(t, l.IsFree(42))
 	assert.False(t, l.IsFree(43))
-	n, err := CheckFile(bytes.NewReader(f), int64(len(f)), nil)
+	n, err := CheckFile(bytes.NewReader(f), int64(len(f)), nil, nil)
 	require.NoError(t, err)
 	assert.Equal(t, int64(120-len(free)), n)
 }
@@ -212,9 +212,9 @@ func TestFreeListThatRunsInACircle(t *testing.T) {
 		binary.LittleEndian.PutUint64(block[24+8*i:], uint64(i))
 	}
 	seal(block)
-	h, err := ReadHeaders(bytes.NewReader(f))
+	h, err := ReadHeaders(bytes.NewReader(f), nil)
 	require.NoError(t, err)
-	_, err = ReadFreeList(bytes.NewReader(f), h.Current())
+	_, err = ReadFreeList(bytes.NewReader(f), h)
 	require.ErrorIs(t, err, ErrCorrupt)
 	assert.ErrorContains(t, err, "circle")
 }
@@ -225,7 +225,7 @@ func TestCheckFileFindsEveryFlip(t *testing.T) {
 	for off := int64(0); off < int64(len(f)); off += 7 {
 		id := (off - BlocksStart) / a
 		f[off] ^= 0x10
-		_, err := CheckFile(bytes.NewReader(f), int64(len(f)), nil)
+		_, err := CheckFile(bytes.NewReader(f), int64(len(f)), nil, nil)
 		if off >= BlocksStart && id == 2 {
 			require.NoError(t, err, "block 2 is free")
 		} else {
@@ -238,7 +238,7 @@ func TestCheckFileFindsEveryFlip(t *testing.T) {
 func TestCheckFileTruncated(t *testing.T) {
 	f := testFile(4, 3)
 	for n := 0; n < len(f); n += 997 {
-		_, err := CheckFile(bytes.NewReader(f[:n]), int64(n), nil)
+		_, err := CheckFile(bytes.NewReader(f[:n]), int64(n), nil, nil)
 		if n >= len(f)-MinBlockSize {
 			require.NoError(t, err, "only the free block at the end is missing")
 			continue
@@ -253,13 +253,14 @@ func (f failingReader) ReadAt([]byte, int64) (int, error) { return 0, f.err }
 
 func TestReadErrorsAreNoVerdict(t *testing.T) {
 	disk := errors.New("input/output error")
-	_, err := ReadHeaders(failingReader{disk})
+	_, err := ReadHeaders(failingReader{disk}, nil)
 	assert.ErrorIs(t, err, disk)
-	_, err = ScanWAL(failingReader{disk}, 100)
+	_, err = ScanWAL(failingReader{disk}, 100, nil)
 	assert.ErrorIs(t, err, disk)
-	_, err = ReadFreeList(failingReader{disk}, &DatabaseHeader{BlockCount: 1, BlockAllocSize: MinBlockSize})
+	oneBlock := &Headers{Slots: [2]DatabaseHeader{1: {BlockCount: 1, BlockAllocSize: MinBlockSize}}}
+	_, err = ReadFreeList(failingReader{disk}, oneBlock)
 	assert.ErrorIs(t, err, disk)
-	_, err = ReadFreeList(failingReader{io.EOF}, &DatabaseHeader{BlockCount: 1, BlockAllocSize: MinBlockSize})
+	_, err = ReadFreeList(failingReader{io.EOF}, oneBlock)
 	assert.ErrorIs(t, err, ErrTruncated)
 }
 

@@ -16,6 +16,8 @@ var (
 	ErrUnsupported = errors.New("unsupported")
 	// ErrEncrypted: a valid file that needs a key.
 	ErrEncrypted = errors.New("encrypted")
+	// ErrWrongKey: a valid file that needs another key than the given one.
+	ErrWrongKey = errors.New("wrong key")
 	// ErrTruncated: the file ends before something that it refers to.
 	ErrTruncated = errors.New("truncated")
 )

@@ -26,18 +26,22 @@ func (p Pointer) String() string {
 	return fmt.Sprintf("%d.%d", p.Block(), p.Sub())
 }
 
-// SubBlockSize is the size of a metadata sub-block in a file with blocks of a
-// bytes.
-func SubBlockSize(a int64) int64 { return (a - 8) / 64 &^ 7 }
-
 // FreeList is what the free-list chain of a header holds.
 type FreeList struct {
 	// Free are the blocks that the header does not use, ascending.
 	Free []int64
+	// Shared are the blocks that several segments use.
+	Shared []SharedBlock
 	// Meta are the metadata blocks with the mask of their free sub-blocks.
 	Meta []MetaBlock
 	// Chain are the blocks that hold the list itself, in the order read.
 	Chain []int64
+}
+
+// SharedBlock is a block with more than one user.
+type SharedBlock struct {
+	ID   int64
+	Uses uint32
 }
 
 // MetaBlock is a block of metadata; bit k of FreeMask set: sub-block k is free.
@@ -52,13 +56,18 @@ func (l *FreeList) IsFree(id int64) bool {
 	return ok
 }
 
-// ReadFreeList follows the free-list chain of h. Each block of the chain is
-// read whole and its checksum checked. Memory is bounded by the chain's own
-// length, which is bounded by the block count. io.EOF of r is ErrTruncated.
-func ReadFreeList(r io.ReaderAt, h *DatabaseHeader) (*FreeList, error) {
-	c := &chain{r: r, h: h, next: h.FreeList, seen: map[Pointer]bool{}}
+// ReadFreeList follows the free-list chain of h's current slot. Each block of the
+// chain is read whole and its checksum checked. Memory is bounded by the chain's
+// own length, which is bounded by the block count. io.EOF of r is ErrTruncated;
+// an opaque file is ErrEncrypted.
+func ReadFreeList(r io.ReaderAt, h *Headers) (*FreeList, error) {
+	if h.Opaque {
+		return nil, &FormatError{Off: HeaderSize, What: "database headers", Err: ErrEncrypted}
+	}
+	cur := h.Current()
+	c := &chain{r: r, h: h, count: cur.BlockCount, size: cur.BlockAllocSize, next: cur.FreeList, seen: map[Pointer]bool{}}
 	l := &FreeList{}
-	if h.FreeList == NoPointer {
+	if cur.FreeList == NoPointer {
 		return l, nil
 	}
 	err := l.read(c)
@@ -67,7 +76,7 @@ func ReadFreeList(r io.ReaderAt, h *DatabaseHeader) (*FreeList, error) {
 }
 
 func (l *FreeList) read(c *chain) error {
-	nFree, err := c.count("free blocks")
+	nFree, err := c.number("free blocks")
 	if err != nil {
 		return err
 	}
@@ -83,16 +92,19 @@ func (l *FreeList) read(c *chain) error {
 		prev = id
 		l.Free = append(l.Free, id)
 	}
-	nMulti, err := c.count("shared blocks")
+	nMulti, err := c.number("shared blocks")
 	if err != nil {
 		return err
 	}
 	for range nMulti {
-		if _, err := c.take(12); err != nil {
+		b, err := c.take(12)
+		if err != nil {
 			return err
 		}
+		le := binary.LittleEndian
+		l.Shared = append(l.Shared, SharedBlock{ID: int64(le.Uint64(b)), Uses: le.Uint32(b[8:])})
 	}
-	nMeta, err := c.count("metadata blocks")
+	nMeta, err := c.number("metadata blocks")
 	if err != nil {
 		return err
 	}
@@ -108,126 +120,4 @@ func (l *FreeList) read(c *chain) error {
 		l.Meta = append(l.Meta, MetaBlock{ID: id, FreeMask: binary.LittleEndian.Uint64(b)})
 	}
 	return nil
-}
-
-// chain reads the data bytes of a chain of sub-blocks, one after the other.
-type chain struct {
-	r       io.ReaderAt
-	h       *DatabaseHeader
-	next    Pointer
-	seen    map[Pointer]bool
-	blocks  []int64
-	block   []byte // the block read last, whose id is blockID
-	blockID int64
-	data    []byte // what is left of the sub-block
-	buf     [16]byte
-	at      int64 // file offset of the sub-block, for errors
-}
-
-// count reads a u64 that counts things of this file.
-func (c *chain) count(what string) (uint64, error) {
-	b, err := c.take(8)
-	if err != nil {
-		return 0, err
-	}
-	n := binary.LittleEndian.Uint64(b)
-	if n > uint64(c.h.BlockCount) {
-		return 0, corrupt(c.at, "number of "+what, n, fmt.Sprintf("at most the block count %d", c.h.BlockCount))
-	}
-	return n, nil
-}
-
-func (c *chain) id(what string) (int64, error) {
-	b, err := c.take(8)
-	if err != nil {
-		return 0, err
-	}
-	id := int64(binary.LittleEndian.Uint64(b))
-	if id < 0 || id >= c.h.BlockCount {
-		return 0, corrupt(c.at, what, id, fmt.Sprintf("below the block count %d", c.h.BlockCount))
-	}
-	return id, nil
-}
-
-// take returns the next n <= 16 data bytes, valid until the next call.
-func (c *chain) take(n int) ([]byte, error) {
-	if len(c.data) >= n {
-		b := c.data[:n]
-		c.data = c.data[n:]
-		return b, nil
-	}
-	out := c.buf[:0]
-	for len(out) < n {
-		if len(c.data) == 0 {
-			if err := c.advance(); err != nil {
-				return nil, err
-			}
-		}
-		k := min(n-len(out), len(c.data))
-		out = append(out, c.data[:k]...)
-		c.data = c.data[k:]
-	}
-	return out, nil
-}
-
-// advance loads the next sub-block of the chain.
-func (c *chain) advance() error {
-	p := c.next
-	if p == NoPointer {
-		return corrupt(c.at, "free-list chain ends inside the list", nil, nil)
-	}
-	a := c.h.BlockAllocSize
-	if p.Block() >= c.h.BlockCount || p.Sub() >= 64 {
-		return corrupt(c.at, "metadata pointer", p, fmt.Sprintf("a block below %d, a sub-block below 64", c.h.BlockCount))
-	}
-	if c.seen[p] {
-		return corrupt(c.at, "free-list chain runs in a circle at pointer", p, nil)
-	}
-	c.seen[p] = true
-	if c.block == nil || c.blockID != p.Block() {
-		if err := c.load(p.Block()); err != nil {
-			return err
-		}
-	}
-	s := SubBlockSize(a)
-	sub := c.block[8+p.Sub()*s : 8+(p.Sub()+1)*s]
-	c.at = BlockOffset(p.Block(), a) + 8 + p.Sub()*s
-	c.next = Pointer(binary.LittleEndian.Uint64(sub))
-	c.data = sub[8:]
-	return nil
-}
-
-func (c *chain) load(id int64) error {
-	a := c.h.BlockAllocSize
-	if c.block == nil {
-		c.block = make([]byte, a)
-	}
-	off := BlockOffset(id, a)
-	if n, err := c.r.ReadAt(c.block, off); n < len(c.block) {
-		if err == io.EOF {
-			return &FormatError{Off: off, What: fmt.Sprintf("block %d lies beyond the file's end", id), Err: ErrTruncated}
-		}
-		return err
-	}
-	if !CheckBlock(c.block) {
-		return blockSum(c.block, id, off)
-	}
-	c.blockID = id
-	c.blocks = append(c.blocks, id)
-	return nil
-}
-
-func blockSum(b []byte, id, off int64) error {
-	return corrupt(off, fmt.Sprintf("block %d checksum", id), hex64(binary.LittleEndian.Uint64(b)), hex64(Checksum(b[8:])))
-}
-
-type hex64 uint64
-
-func (h hex64) String() string { return fmt.Sprintf("%#016x", uint64(h)) }
-
-func quoteMagic(b []byte) string {
-	if len(b) <= 8 {
-		return fmt.Sprintf("a file of %d bytes", len(b))
-	}
-	return fmt.Sprintf("%q", b[8:min(12, len(b))])
 }

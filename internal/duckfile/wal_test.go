@@ -10,7 +10,7 @@ import (
 )
 
 func scanBytes(t testing.TB, b []byte) *WAL {
-	w, err := ScanWAL(bytes.NewReader(b), int64(len(b)))
+	w, err := ScanWAL(bytes.NewReader(b), int64(len(b)), nil)
 	require.NoError(t, err)
 	return w
 }
@@ -100,7 +100,7 @@ func TestScanWALRefuses(t *testing.T) {
 		{"an identifier too long", join([]byte{0x64, 0, 98, 0x65, 0, 2, 0x66, 0, 17}, long), ErrCorrupt},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := ScanWAL(bytes.NewReader(c.in), int64(len(c.in)))
+			_, err := ScanWAL(bytes.NewReader(c.in), int64(len(c.in)), nil)
 			require.ErrorIs(t, err, c.is)
 		})
 	}
@@ -170,7 +170,7 @@ func FuzzWAL(f *testing.F) {
 	f.Add(join(walHeader, entry(26, 1, 2), flush(), marker(), flush()))
 	f.Add(join(walHeader, entry(29), marker(), flush(), entry(23), flush()))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		w, err := ScanWAL(bytes.NewReader(b), int64(len(b)))
+		w, err := ScanWAL(bytes.NewReader(b), int64(len(b)), nil)
 		if err != nil {
 			requireFormatError(t, err)
 			return

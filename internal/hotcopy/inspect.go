@@ -103,7 +103,7 @@ func Inspect(fsys vfs.FS, path string) (in *Inspection, err error) {
 // rewrites its block at this moment.
 func readFreeList(ctx context.Context, src *source, o *Options, v *view) (*duckfile.FreeList, error) {
 	for try := 1; ; try++ {
-		free, err := duckfile.ReadFreeList(src.db, v.head.Current())
+		free, err := duckfile.ReadFreeList(src.db, v.head)
 		if err == nil {
 			return free, nil
 		}

@@ -37,9 +37,9 @@ func readState(t *testing.T, path string) *state {
 	if !os.IsNotExist(err) {
 		require.NoError(t, err)
 	}
-	s.head, err = duckfile.ReadHeaders(bytes.NewReader(s.db))
+	s.head, err = duckfile.ReadHeaders(bytes.NewReader(s.db), nil)
 	require.NoError(t, err)
-	s.free, err = duckfile.ReadFreeList(bytes.NewReader(s.db), s.head.Current())
+	s.free, err = duckfile.ReadFreeList(bytes.NewReader(s.db), s.head)
 	require.NoError(t, err)
 	return s
 }

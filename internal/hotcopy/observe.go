@@ -95,7 +95,7 @@ const (
 // fault than a checksum or a short file is final at once.
 func (s *source) headers(ctx context.Context, sleep func(context.Context, time.Duration) error) (*duckfile.Headers, error) {
 	for try := 1; ; try++ {
-		h, err := duckfile.ReadHeaders(s.db)
+		h, err := duckfile.ReadHeaders(s.db, nil)
 		if err == nil {
 			return h, nil
 		}
@@ -180,7 +180,7 @@ func (s *source) openLog(suffix string) (*log, error) {
 	if found.file == nil {
 		return found, nil
 	}
-	w, err := duckfile.ScanWAL(found.file, found.info.Size)
+	w, err := duckfile.ScanWAL(found.file, found.info.Size, nil)
 	if err != nil {
 		return nil, errors.Join(formatError(found.path, err), found.close())
 	}

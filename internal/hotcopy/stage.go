@@ -189,7 +189,7 @@ func fillWAL(ctx context.Context, f vfs.File, pieces []piece) (int64, error) {
 }
 
 func checkWAL(f vfs.File, size, commits int64) error {
-	w, err := duckfile.ScanWAL(f, size)
+	w, err := duckfile.ScanWAL(f, size, nil)
 	if err != nil {
 		return err
 	}
@@ -234,7 +234,7 @@ func (s *stage) finish(ctx context.Context, wal bool) ([]File, int64, error) {
 	if err != nil {
 		return nil, 0, stageError(s.dir, err)
 	}
-	blocks, err := duckfile.CheckFile(s.db, info.Size, nil)
+	blocks, err := duckfile.CheckFile(s.db, info.Size, nil, nil)
 	if err != nil {
 		return nil, 0, fmt.Errorf("the copy %s does not read back as it was written: %w", s.db.Name(), err)
 	}

@@ -59,7 +59,7 @@ func (r *run) needsWrite() bool {
 		return true
 	}
 	defer f.Close()
-	wal, err := duckfile.ScanWAL(f, r.wal.Bytes)
+	wal, err := duckfile.ScanWAL(f, r.wal.Bytes, nil)
 	return err != nil || wal.NeedsWrite || r.manifest.Verification != nil && r.manifest.Verification.ReadWrite
 }
 

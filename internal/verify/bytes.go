@@ -65,7 +65,7 @@ func hashes(ctx context.Context, req *Request) error {
 // blocks checks the headers, the free list and every used block.
 func blocks(ctx context.Context, req *Request, f repo.File) (n int64, err error) {
 	err = withFile(req, f, func(file vfs.File) error {
-		n, err = duckfile.CheckFile(&contextReader{ctx, file}, f.Bytes, func(done, total int64) { req.Progress(PhaseBlocks, done, total) })
+		n, err = duckfile.CheckFile(&contextReader{ctx, file}, f.Bytes, nil, func(done, total int64) { req.Progress(PhaseBlocks, done, total) })
 		return formatVerdict(filepath.Join(req.Dir, f.Name), err)
 	})
 	return n, err
@@ -76,7 +76,7 @@ func blocks(ctx context.Context, req *Request, f repo.File) (n int64, err error)
 func wal(ctx context.Context, req *Request, f repo.File) (needsWrite bool, err error) {
 	name := filepath.Join(req.Dir, f.Name)
 	err = withFile(req, f, func(file vfs.File) error {
-		w, err := duckfile.ScanWAL(&contextReader{ctx, file}, f.Bytes)
+		w, err := duckfile.ScanWAL(&contextReader{ctx, file}, f.Bytes, nil)
 		if err != nil {
 			return formatVerdict(name, err)
 		}
