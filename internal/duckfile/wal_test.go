@@ -189,20 +189,3 @@ func FuzzWAL(f *testing.F) {
 		require.NoError(t, again.Tail)
 	})
 }
-
-func BenchmarkChecksum(b *testing.B) {
-	block := make([]byte, MaxBlockSize)
-	b.SetBytes(MaxBlockSize)
-	for b.Loop() {
-		Checksum(block)
-	}
-}
-
-// BenchmarkCopy is what the checksum is measured against.
-func BenchmarkCopy(b *testing.B) {
-	block, to := make([]byte, MaxBlockSize), make([]byte, MaxBlockSize)
-	b.SetBytes(MaxBlockSize)
-	for b.Loop() {
-		copy(to, block)
-	}
-}
