@@ -27,11 +27,12 @@ var allowed = map[string][]string{
 	// Leaves.
 	"internal/duckfile":  {},
 	"internal/failure":   {},
+	"internal/hook":      {},
 	"internal/job":       {},
 	"internal/retention": {},
 	"internal/vfs":       {},
 
-	"internal/checkpoint": {"internal/config", "internal/engine", "internal/failure", "internal/job", "internal/vfs"},
+	"internal/checkpoint": {"internal/config", "internal/engine", "internal/failure", "internal/hook", "internal/job", "internal/vfs"},
 	"internal/config":     {"internal/failure"},
 	"internal/engine":     {"internal/failure"},
 	"internal/hotcopy":    {"internal/duckfile", "internal/failure", "internal/job", "internal/vfs"},
@@ -60,6 +61,7 @@ var allowed = map[string][]string{
 var leaves = map[string][]string{
 	"internal/duckfile":  nil,
 	"internal/failure":   nil,
+	"internal/hook":      nil,
 	"internal/job":       nil,
 	"internal/retention": nil,
 	"internal/vfs":       {"golang.org/x/sys"},

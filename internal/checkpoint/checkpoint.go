@@ -8,6 +8,7 @@ import (
 	"canvasback/internal/config"
 	"canvasback/internal/engine"
 	"canvasback/internal/failure"
+	"canvasback/internal/hook"
 	"canvasback/internal/job"
 	"canvasback/internal/vfs"
 )
@@ -80,9 +81,9 @@ func (req Request) ask(ctx context.Context, seen Observation) error {
 	case config.CheckpointNone:
 		return nil
 	case config.CheckpointCommand:
-		err = runCommand(ctx, req.Options.Command, req.Path)
+		_, err = hook.Command(ctx, req.Options.Command, []string{"CANVASBACK_DATABASE=" + req.Path})
 	case config.CheckpointHTTP:
-		err = post(ctx, req.Options.URL, req.Options.Socket)
+		_, err = hook.Post(ctx, req.Options.URL, req.Options.Socket, nil)
 	case config.CheckpointOpen:
 		err = req.open(ctx, seen)
 	default:

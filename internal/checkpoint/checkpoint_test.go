@@ -21,6 +21,7 @@ import (
 	"canvasback/internal/config"
 	"canvasback/internal/engine/enginetest"
 	"canvasback/internal/failure"
+	"canvasback/internal/hook"
 	"canvasback/internal/vfs"
 )
 
@@ -102,7 +103,7 @@ func TestCommandFails(t *testing.T) {
 	assert.Same(t, failure.Hook, failure.Of(err))
 	assert.True(t, strings.HasPrefix(err.Error(), "checkpoint of "+path+" by command: /bin/sh: exit status 3; it said \""), err)
 	assert.True(t, strings.HasSuffix(err.Error(), `no space\n"`), err)
-	assert.Less(t, len(err.Error()), 3*maxOutput, "output is bounded")
+	assert.Less(t, len(err.Error()), 3*hook.MaxOutput, "output is bounded")
 	assert.Equal(t, err.Error(), got.Error)
 }
 
@@ -175,7 +176,7 @@ func TestHTTP(t *testing.T) {
 		{"long error is cut", func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(500)
 			_, _ = io.WriteString(w, strings.Repeat("x", 1<<20))
-		}, `URL answers 500 Internal Server Error: "` + strings.Repeat("x", maxOutput) + `"`},
+		}, `URL answers 500 Internal Server Error: "` + strings.Repeat("x", hook.MaxOutput) + `"`},
 		{"redirect is not followed", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://example.com/", http.StatusFound)
 		}, "URL answers with a redirect (302 Found), which is not followed"},

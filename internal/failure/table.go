@@ -30,7 +30,7 @@ var (
 	BackupBad = &Kind{Name: "BackupBad", Retry: false, Exit: ExitBad, Hint: "the copy did not pass verification and is set aside as failed; older verified backups are untouched"}
 
 	// The machinery.
-	Hook                = &Kind{Name: "Hook", Retry: true, Exit: ExitFailed, Hint: "look at the owner's checkpoint hook, or set checkpoint.on_error: continue"}
+	Hook                = &Kind{Name: "Hook", Retry: true, Exit: ExitFailed, Hint: "look at the owner's hook, or set checkpoint.on_error or hold.on_error to continue"}
 	Engine              = &Kind{Name: "Engine", Retry: true, Exit: ExitFailed, Hint: "the verifying child process could not run here: check memory and the temporary directory"}
 	InvalidConfig       = &Kind{Name: "InvalidConfig", Retry: false, Exit: ExitUsage, Hint: "mend the configuration file and start again"}
 	BadSchedule         = &Kind{Name: "BadSchedule", Retry: false, Exit: ExitUsage, Hint: "a cron expression has five fields, such as '0 3 * * *'; a time zone is a name such as Europe/Amsterdam"}
