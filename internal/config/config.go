@@ -17,6 +17,7 @@ type Database struct {
 	Path          string      `yaml:"path"`           // absolute after loading
 	EngineVersion string      `yaml:"engine_version"` // the owner's DuckDB ("1.4.1"), vouched for by the operator; empty: unknown
 	Checkpoint    Checkpoint  `yaml:"checkpoint"`
+	Hold          Hold        `yaml:"hold"`
 	Copy          Copy        `yaml:"copy"`
 	Verify        Verify      `yaml:"verify"`
 	Retention     Retention   `yaml:"retention"`
@@ -39,6 +40,24 @@ type Checkpoint struct {
 	Socket  string   `yaml:"socket"`   // unix socket that serves URL
 	Timeout Duration `yaml:"timeout"`  // default 1m
 	OnError string   `yaml:"on_error"` // continue (default) or fail
+}
+
+// Hold modes.
+const (
+	HoldNone    = "none"
+	HoldCommand = "command"
+	HoldHTTP    = "http"
+)
+
+// Hold says how the owner is asked not to checkpoint while the copy runs.
+type Hold struct {
+	Mode     string   `yaml:"mode"`     // none (default), command, http
+	Command  []string `yaml:"command"`  // argv, run without a shell, with "begin" or "end" appended
+	URL      string   `yaml:"url"`      // loopback http URL; URL/begin and URL/end are POSTed to; with Socket the host part is ignored
+	Socket   string   `yaml:"socket"`   // unix socket that serves URL
+	Timeout  Duration `yaml:"timeout"`  // of each call, default 30s
+	Deadline Duration `yaml:"deadline"` // told to the owner, who ends the hold by itself after that; whole seconds, default 10m
+	OnError  string   `yaml:"on_error"` // continue (default): without the hold the copy goes on by the other rules; fail: it fails
 }
 
 // Copy bounds what the copy may take.

@@ -9,6 +9,8 @@ import (
 const (
 	DefaultKeepLast          = 10
 	DefaultCheckpointTimeout = Duration(time.Minute)
+	DefaultHoldTimeout       = Duration(30 * time.Second)
+	DefaultHoldDeadline      = Duration(10 * time.Minute)
 	DefaultSettle            = Duration(5 * time.Second)
 	DefaultCopyAttempts      = 60
 	DefaultCopyTimeout       = Duration(6 * time.Hour)
@@ -32,6 +34,10 @@ func (c *Config) fillIn() {
 		setDefault(&d.Checkpoint.Mode, CheckpointNone)
 		setDefault(&d.Checkpoint.Timeout, DefaultCheckpointTimeout)
 		setDefault(&d.Checkpoint.OnError, OnErrorContinue)
+		setDefault(&d.Hold.Mode, HoldNone)
+		setDefault(&d.Hold.Timeout, DefaultHoldTimeout)
+		setDefault(&d.Hold.Deadline, DefaultHoldDeadline)
+		setDefault(&d.Hold.OnError, OnErrorContinue)
 		setDefault(&d.Copy.Settle, DefaultSettle)
 		setDefault(&d.Copy.Attempts, DefaultCopyAttempts)
 		setDefault(&d.Copy.Timeout, DefaultCopyTimeout)

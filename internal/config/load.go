@@ -157,9 +157,12 @@ func (c *Config) absolute(dir string) {
 		d := &c.Databases[i]
 		d.Path = from(d.Path)
 		d.Checkpoint.Socket = from(d.Checkpoint.Socket)
+		d.Hold.Socket = from(d.Hold.Socket)
 		// A bare command name is looked up in PATH.
-		if cmd := d.Checkpoint.Command; len(cmd) > 0 && strings.Contains(cmd[0], "/") {
-			cmd[0] = from(cmd[0])
+		for _, cmd := range [][]string{d.Checkpoint.Command, d.Hold.Command} {
+			if len(cmd) > 0 && strings.Contains(cmd[0], "/") {
+				cmd[0] = from(cmd[0])
+			}
 		}
 	}
 }

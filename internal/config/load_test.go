@@ -37,6 +37,7 @@ func TestLoad(t *testing.T) {
 			Databases: []Database{{
 				Name: "shop", Path: dir + "/shop.duckdb",
 				Checkpoint: Checkpoint{Mode: "none", Timeout: Duration(time.Minute), OnError: "continue"},
+				Hold:       Hold{Mode: "none", Timeout: Duration(30 * time.Second), Deadline: Duration(10 * time.Minute), OnError: "continue"},
 				Copy:       Copy{Settle: Duration(5 * time.Second), Attempts: 60, Timeout: Duration(6 * time.Hour)},
 				Verify:     Verify{Level: "full", Timeout: Duration(time.Hour)},
 				Retention:  Retention{KeepLast: 10},
@@ -57,6 +58,8 @@ func TestLoad(t *testing.T) {
 		assert.Equal(t, Database{
 			Name: "shop", Path: "/srv/shop.duckdb", EngineVersion: "1.4.1",
 			Checkpoint: Checkpoint{Mode: "command", Command: []string{dir + "/bin/fold", "--now"}, Timeout: Duration(10 * time.Second), OnError: "fail"},
+			Hold: Hold{Mode: "command", Command: []string{dir + "/bin/hold", "quietly"}, Timeout: Duration(5 * time.Second),
+				Deadline: Duration(2 * time.Minute), OnError: "fail"},
 			Copy:       Copy{Bandwidth: 64e6, Settle: Duration(90 * time.Second), Attempts: 7, Timeout: Duration(2 * time.Hour)},
 			Verify:     Verify{Level: "open", MemoryLimit: "2GB", Threads: 3, Timeout: Duration(10 * time.Minute)},
 			Retention:  Retention{KeepLast: KeepAll},
@@ -64,6 +67,8 @@ func TestLoad(t *testing.T) {
 		}, *shop)
 		assert.Equal(t, "http://127.0.0.1:8080/checkpoint", c.Databases[1].Checkpoint.URL)
 		assert.Equal(t, dir+"/hook.sock", c.Databases[2].Checkpoint.Socket)
+		assert.Equal(t, Hold{Mode: "http", URL: "http://hook/hold", Socket: dir + "/hold.sock", Timeout: Duration(30 * time.Second),
+			Deadline: Duration(10 * time.Minute), OnError: "continue"}, c.Databases[2].Hold)
 		_, ok = c.Database("nope")
 		assert.False(t, ok)
 	})
@@ -78,6 +83,7 @@ databases:
     path: /srv/shop.duckdb
     engine_version: 1.4.1
     checkpoint: {mode: command, command: [bin/fold, --now], timeout: 10s, on_error: fail}
+    hold: {mode: command, command: [bin/hold, quietly], timeout: 5s, deadline: 2m, on_error: fail}
     copy: {bandwidth: 64MB, settle: 1m30s, attempts: 7, timeout: 2h}
     verify: {level: open, memory_limit: 2GB, threads: 3, timeout: 10m}
     retention: {keep_last: -1}
@@ -90,6 +96,7 @@ databases:
   - name: sock
     path: /srv/sock.duckdb
     checkpoint: {mode: http, url: "http://hook/checkpoint", socket: hook.sock}
+    hold: {mode: http, url: "http://hook/hold", socket: hold.sock}
 `
 
 // head begins a file with one good database; its next line is line 6.
@@ -165,6 +172,22 @@ func TestLoadRefuses(t *testing.T) {
 			`:6: databases[0].checkpoint.url: "http://u:xxxxx@localhost/x" holds a user name: the hook is called without one`}},
 		{"URL of another scheme", head + "  checkpoint: {mode: http, url: https://localhost/x}\n", []string{
 			`:6: databases[0].checkpoint.url: "https://localhost/x" is not a URL of the form http://HOST:PORT/PATH`}},
+		{"hold of nothing", head + "  hold: {mode: open, command: [x], timeout: 0, deadline: 0s, on_error: wait}\n", []string{
+			":6: databases[0].hold.timeout: 0 is no time limit: leave the key out for 30s",
+			":6: databases[0].hold.deadline: 0 is no time: leave the key out for 10m0s",
+			`:6: databases[0].hold.mode: "open" is not one of none, command, http`,
+			`:6: databases[0].hold.on_error: "wait" is not one of continue, fail`}},
+		{"hold settings without their mode", head + "  hold: {command: [x], url: http://localhost/, socket: /s}\n", []string{
+			":6: databases[0].hold.command: set, but mode is none",
+			":6: databases[0].hold.url: set, but mode is none",
+			":6: databases[0].hold.socket: set, but mode is none"}},
+		{"hold modes without their settings", head + "  hold: {mode: command}\n- name: b\n  path: /srv/b\n  hold: {mode: http, deadline: -1s}\n", []string{
+			":6: databases[0].hold.command: missing: mode command needs a list such as [/usr/local/bin/hold, --quietly]",
+			":9: databases[1].hold.url: missing: mode http needs one such as http://127.0.0.1:8080/hold",
+			":9: databases[1].hold.deadline: -1s is no time: more than 0"}},
+		{"hold of another machine for parts of a second", head + "  hold: {mode: http, url: http://192.0.2.1/x, deadline: 1500ms}\n", []string{
+			`:6: databases[0].hold.url: "http://192.0.2.1/x" is not on this machine: localhost, 127.0.0.1 or [::1], or a unix socket in hold.socket`,
+			":6: databases[0].hold.deadline: 1.5s is not a whole number of seconds"}},
 		{"assertions", head + "  assertions:\n  - {name: a, sql: select 1}\n  - {name: a, sql: ' '}\n  - {sql: select 1, timeout: -1s}\n", []string{
 			`:8: databases[0].assertions[1].name: "a" is the name of an earlier assertion already`,
 			":8: databases[0].assertions[1].sql: missing",

@@ -2,8 +2,6 @@ package config
 
 import (
 	"fmt"
-	"net/netip"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -11,7 +9,7 @@ import (
 	"canvasback/internal/failure"
 )
 
-// What checkpoint.on_error may say.
+// What checkpoint.on_error and hold.on_error may say.
 const (
 	OnErrorContinue = "continue"
 	OnErrorFail     = "fail"
@@ -101,63 +99,13 @@ func (d *Database) check(at string) []fault {
 		"%d is not a number of backups: at least 1, or -1 to keep all", d.Retention.KeepLast)
 
 	faults := append(k.faults, d.Checkpoint.check(at+".checkpoint")...)
+	faults = append(faults, d.Hold.check(at+".hold")...)
 	return append(faults, checkAssertions(at, d.Assertions)...)
 }
 
 func validMemory(limit string) bool {
 	m := memoryPattern.FindStringSubmatch(limit)
 	return limit == "" || m != nil && strings.Trim(m[1], "0.") != ""
-}
-
-func (p *Checkpoint) check(at string) []fault {
-	k := &checks{at: at}
-	modes := []string{CheckpointNone, CheckpointCommand, CheckpointHTTP, CheckpointOpen}
-	k.require(slices.Contains(modes, p.Mode), "mode", "%q is not one of %s", p.Mode, strings.Join(modes, ", "))
-	if len(k.faults) == 0 {
-		k.require(p.Mode == CheckpointCommand || len(p.Command) == 0, "command", "set, but mode is %s", p.Mode)
-		k.require(p.Mode == CheckpointHTTP || p.URL == "", "url", "set, but mode is %s", p.Mode)
-		k.require(p.Mode == CheckpointHTTP || p.Socket == "", "socket", "set, but mode is %s", p.Mode)
-	}
-	if p.Mode == CheckpointCommand {
-		k.require(len(p.Command) > 0 && p.Command[0] != "", "command", "missing: mode command needs a list such as [/usr/local/bin/fold, --now]")
-		k.require(!slices.ContainsFunc(p.Command, func(s string) bool { return strings.ContainsRune(s, 0) }), "command", "an argument holds a zero byte")
-	}
-	if p.Mode == CheckpointHTTP {
-		why := p.checkURL()
-		k.require(why == "", "url", "%s", why)
-	}
-	k.require(p.Timeout > 0, "timeout", "%s is no time limit: more than 0", p.Timeout)
-	k.require(p.OnError == OnErrorContinue || p.OnError == OnErrorFail, "on_error", "%q is not one of continue, fail", p.OnError)
-	return k.faults
-}
-
-// checkURL says what is wrong with the URL: what it reaches may be this
-// machine only, so that a configuration cannot make the worker knock on
-// other doors.
-func (p *Checkpoint) checkURL() string {
-	if p.URL == "" {
-		return "missing: mode http needs one such as http://127.0.0.1:8080/checkpoint"
-	}
-	u, err := url.Parse(p.URL)
-	switch {
-	case err != nil:
-		return fmt.Sprintf("%q is not a URL", p.URL)
-	case u.Scheme != "http" || u.Host == "":
-		return fmt.Sprintf("%q is not a URL of the form http://HOST:PORT/PATH", u.Redacted())
-	case u.User != nil:
-		return fmt.Sprintf("%q holds a user name: the hook is called without one", u.Redacted())
-	case p.Socket == "" && !isLoopback(u.Hostname()):
-		return fmt.Sprintf("%q is not on this machine: localhost, 127.0.0.1 or [::1], or a unix socket in checkpoint.socket", p.URL)
-	}
-	return ""
-}
-
-func isLoopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.IsLoopback()
 }
 
 func checkAssertions(at string, assertions []Assertion) []fault {

@@ -21,6 +21,8 @@ func (c *Config) checkZeros(at lines) []fault {
 	for i, d := range c.Databases {
 		k.at = fmt.Sprintf("databases[%d]", i)
 		look("checkpoint.timeout", d.Checkpoint.Timeout == 0, limit, DefaultCheckpointTimeout)
+		look("hold.timeout", d.Hold.Timeout == 0, limit, DefaultHoldTimeout)
+		look("hold.deadline", d.Hold.Deadline == 0, "0 is no time: leave the key out for %s", DefaultHoldDeadline)
 		look("copy.settle", d.Copy.Settle == 0, "0 is no waiting time: leave the key out for %s", DefaultSettle)
 		look("copy.attempts", d.Copy.Attempts == 0, "0 is not a number of attempts: at least 1")
 		look("copy.timeout", d.Copy.Timeout == 0, limit, DefaultCopyTimeout)
