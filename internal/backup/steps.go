@@ -12,6 +12,7 @@ import (
 	"canvasback/internal/config"
 	"canvasback/internal/engine"
 	"canvasback/internal/failure"
+	"canvasback/internal/hold"
 	"canvasback/internal/hotcopy"
 	"canvasback/internal/job"
 	"canvasback/internal/repo"
@@ -85,12 +86,16 @@ func (r *Runner) copyInto(ctx context.Context, d *config.Database, key string, p
 	defer func() { err = errors.Join(err, stage.Close()) }()
 	started := time.Now().UTC().Truncate(time.Millisecond)
 	meter := newMeter("copy", progress)
-	res, err := hotcopy.Copy(ctx, hotcopy.Options{
+	options := hotcopy.Options{
 		FS: r.fs, Path: d.Path, Dir: stage.Dir(), Name: d.Name,
 		EngineVersion: d.EngineVersion, Settle: time.Duration(d.Copy.Settle), MaxAttempts: d.Copy.Attempts,
 		Limiter:  limiter(d.Copy.Bandwidth),
 		Progress: func(p hotcopy.Progress) { meter.report(p.Phase, p.Attempt, p.Done, p.Total) },
-	})
+	}
+	if h := hold.New(d.Hold, d.Path); h != nil {
+		options.Hold, options.HoldRequired = h, d.Hold.OnError == config.OnErrorFail
+	}
+	res, err := hotcopy.Copy(ctx, options)
 	if err != nil {
 		return nil, err
 	}
