@@ -86,15 +86,8 @@ func (r *Runner) copyInto(ctx context.Context, d *config.Database, key string, p
 	defer func() { err = errors.Join(err, stage.Close()) }()
 	started := time.Now().UTC().Truncate(time.Millisecond)
 	meter := newMeter("copy", progress)
-	options := hotcopy.Options{
-		FS: r.fs, Path: d.Path, Dir: stage.Dir(), Name: d.Name,
-		EngineVersion: d.EngineVersion, Settle: time.Duration(d.Copy.Settle), MaxAttempts: d.Copy.Attempts,
-		Limiter:  limiter(d.Copy.Bandwidth),
-		Progress: func(p hotcopy.Progress) { meter.report(p.Phase, p.Attempt, p.Done, p.Total) },
-	}
-	if h := hold.New(d.Hold, d.Path); h != nil {
-		options.Hold, options.HoldRequired = h, d.Hold.OnError == config.OnErrorFail
-	}
+	options := r.copyOptions(d, stage.Dir())
+	options.Progress = func(p hotcopy.Progress) { meter.report(p.Phase, p.Attempt, p.Done, p.Total) }
 	res, err := hotcopy.Copy(ctx, options)
 	if err != nil {
 		return nil, err
@@ -104,6 +97,19 @@ func (r *Runner) copyInto(ctx context.Context, d *config.Database, key string, p
 	}
 	m = manifest(d, key, started, res, tool())
 	return m, stage.Commit(m)
+}
+
+// copyOptions are what the configuration says of a copy into dir.
+func (r *Runner) copyOptions(d *config.Database, dir string) hotcopy.Options {
+	options := hotcopy.Options{
+		FS: r.fs, Path: d.Path, Dir: dir, Name: d.Name,
+		EngineVersion: d.EngineVersion, Settle: time.Duration(d.Copy.Settle), MaxAttempts: d.Copy.Attempts,
+		Limiter: limiter(d.Copy.Bandwidth),
+	}
+	if h := hold.New(d.Hold, d.Path); h != nil { // a nil *hold.Hold would be a Hold
+		options.Hold, options.HoldRequired = h, d.Hold.OnError == config.OnErrorFail
+	}
+	return options
 }
 
 func limiter(b config.Bytes) *rate.Limiter {
