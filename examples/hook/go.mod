@@ -1,0 +1,3 @@
+module canvasback/examples/hook
+
+go 1.22
