@@ -55,6 +55,7 @@ var allowed = map[string][]string{
 	"internal":                   {},
 	"internal/engine/enginetest": {"internal/engine"},
 	"internal/livetest":          {"internal/engine"},
+	"internal/vfs/mounttest":     {},
 	"internal/vfs/vfstest":       {"internal/vfs"},
 }
 
