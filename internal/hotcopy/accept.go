@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -18,23 +17,26 @@ type end struct {
 	underWay bool // a marker at its end, or .wal.checkpoint
 }
 
+// verdict is the rule that a pass fulfils, and why.
+type verdict struct {
+	rule     string
+	evidence map[string]string
+}
+
 // check looks at the path, the WAL and then the headers. An error of kind
 // Moving means that the pass is lost.
 func (c *copier) check(ctx context.Context, p *pass) (end, error) {
 	if err := c.src.replaced(); err != nil {
 		return end{}, err
 	}
-	main, err := c.src.openLog(walSuffix)
+	main, side, err := c.src.logs(p.view.head)
 	if err != nil {
 		return end{}, err
 	}
-	side, err := c.src.openLog(checkpointSuffix)
-	if err != nil {
-		return end{}, errors.Join(err, main.close())
-	}
 	e, err := c.checkLogs(ctx, p, main, side)
 	err = errors.Join(err, main.close(), side.close())
-	now, herr := c.src.headers(ctx, c.o.sleep)
+	now, herr := c.src.headers(ctx, &c.o)
+	p.lastLook = now
 	if herr == nil && !bytes.Equal(now.Raw[:], p.view.head.Raw[:]) && !c.o.skips(withoutEndHeaders) {
 		return end{}, c.moved(p, now)
 	}
@@ -51,7 +53,7 @@ func (c *copier) checkLogs(ctx context.Context, p *pass, main, side *log) (end, 
 			return end{}, err
 		}
 		if !same && !c.o.skips(withoutPrefix) {
-			return end{}, failure.Errorf(failure.Moving, "the WAL of %s was replaced during the copy", c.src.path)
+			return end{}, moving(movedWAL, "the WAL of %s was replaced during the copy", c.src.path)
 		}
 	}
 	_, marked := main.marker()
@@ -60,127 +62,172 @@ func (c *copier) checkLogs(ctx context.Context, p *pass, main, side *log) (end, 
 
 // accept finds the rule that the finished pass fulfils, waiting where a rule
 // needs it. An error of kind Moving means that another pass is needed.
-func (c *copier) accept(ctx context.Context, p *pass) (rule string, evidence map[string]string, err error) {
+func (c *copier) accept(ctx context.Context, p *pass) (*verdict, error) {
 	e, err := c.check(ctx, p)
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
-	ev := c.evidence(p)
-	if rule := c.byProof(p, e, ev); rule != "" {
-		return rule, ev, nil
+	v := &verdict{evidence: c.evidence(p)}
+	since := c.hold.since
+	switch held, err := c.hold.confirm(ctx, c.src.path); {
+	case err != nil:
+		return nil, err
+	case held:
+		v.rule = "hold"
+		v.because("the owner held its checkpoints off from before the first look until after the last")
+		v.say("hold", c.hold.held.Token)
+		v.say("hold_lasted", c.o.since(since).Round(time.Millisecond).String())
+		return v, nil
+	case c.hold.lost != nil:
+		v.say("hold_lost", c.hold.lost.Error())
 	}
-	if age, old := c.untouched(p); old {
-		ev["variant"] = "untouched"
-		ev["age"] = age.Round(time.Millisecond).String()
-		return "C", ev, nil
+	if c.byProof(p, e, v) {
+		return v, nil
 	}
-	if p.flip {
-		return c.byFlip(ctx, p, ev)
+	if p.opaque() {
+		return v, c.opaquely(ctx, p, v)
 	}
-	return c.byWaiting(ctx, p, ev)
+	if old, err := c.untouched(p, v); err != nil || old {
+		return v, err
+	}
+	if !p.flipped.IsZero() {
+		return v, c.byFlip(ctx, p, v)
+	}
+	return v, c.byWaiting(ctx, p, v)
 }
 
 // byProof tries the rules that need no waiting.
-func (c *copier) byProof(p *pass, e end, ev map[string]string) string {
-	switch {
-	case p.stalled == quiet && e.commits && (!e.underWay || c.o.skips(withoutMarker)):
-		ev["because"] = "the WAL holds commits and no checkpoint marker, the header is unchanged"
-		return "A"
-	case vouched(c.o.EngineVersion):
-		ev["because"] = "the operator vouches for DuckDB " + c.o.EngineVersion + ", the header is unchanged"
-		return "B"
+func (c *copier) byProof(p *pass, e end, v *verdict) bool {
+	if p.opaque() {
+		return false // neither markers nor torn blocks would be seen
 	}
-	return ""
+	switch version := c.engineVersion(); {
+	case p.stalled == quiet && e.commits && (!e.underWay || c.o.skips(withoutMarker)):
+		v.rule = "A"
+		v.because("the WAL holds commits and no checkpoint marker, the header is unchanged")
+		return true
+	case freesLate(version):
+		v.rule = "B"
+		who := "the operator vouches for"
+		if c.o.EngineVersion == "" {
+			who = "the owner's hook names"
+		}
+		v.because(who + " DuckDB " + version + ", the header is unchanged")
+		return true
+	}
+	return false
 }
 
-// untouched: nothing was written to the file since Settle before the pass. Both
-// times must be in the past of the pass, or a clock was set back.
-func (c *copier) untouched(p *pass) (time.Duration, bool) {
+// process looks at the owner now: another one may have taken the lock.
+func (c *copier) process() (process, error) {
+	pid, held, err := c.src.db.LockOwner()
+	if err != nil {
+		return process{}, sourceError(c.src.path, err)
+	}
+	if !held {
+		return process{}, nil
+	}
+	return c.o.process(pid, c.src.info.Dev, c.src.info.Ino), nil
+}
+
+// untouched: nothing was written to the file since Settle before the pass, by
+// its times. They do not tell of writes through a memory map, and not of an
+// owner that was stopped right before the next header.
+func (c *copier) untouched(p *pass, v *verdict) (bool, error) {
+	owner, err := c.process()
+	if err != nil || owner.Mapped || owner.Stopped != "" {
+		return false, err
+	}
 	info, err := c.src.db.Stat()
 	if err != nil {
-		return 0, false
+		return false, sourceError(c.src.path, err)
 	}
 	last := info.ModTime
 	if info.ChangeTime.After(last) {
 		last = info.ChangeTime
 	}
-	age := p.Began.Sub(last)
-	return age, age > c.o.Settle
+	age := p.Began.Sub(last) // negative where a clock was set back
+	if age <= c.o.Settle {
+		return false, nil
+	}
+	v.byC("untouched", "nothing was written to the file since long before the copy")
+	v.say("age", age.Round(time.Millisecond).String())
+	return true, nil
 }
 
 // byWaiting holds the pass back until the header has stood still for Settle
 // after the last read. A commit in the WAL ends the wait by rule A.
-func (c *copier) byWaiting(ctx context.Context, p *pass, ev map[string]string) (string, map[string]string, error) {
-	for start := c.o.clock.Now(); ; {
+func (c *copier) byWaiting(ctx context.Context, p *pass, v *verdict) error {
+	if err := c.barrier(v); err != nil {
+		return err
+	}
+	begun := c.o.clock.Now()
+	for start := begun; ; {
 		waited := c.o.since(start) // before the look that it is to justify
+		owner, err := c.process()
+		if err != nil {
+			return err
+		}
 		e, err := c.check(ctx, p)
 		if err != nil {
 			if failure.Of(err) == failure.Moving {
 				c.lostWaits++
 			}
-			return "", nil, err
+			return err
 		}
-		if rule := c.byProof(p, e, ev); rule != "" {
-			return rule, ev, nil
+		if c.byProof(p, e, v) {
+			return nil
 		}
-		if waited > c.o.Settle || c.o.skips(withoutSettle) {
-			ev["variant"] = "settled"
-			ev["waited"] = waited.Round(time.Millisecond).String()
-			return "C", ev, nil
+		switch {
+		case owner.Stopped != "":
+			// Whatever it was about to write is not refuted by waiting.
+			if c.o.since(begun) > c.o.Gate+c.o.Settle {
+				return failure.Errorf(failure.OwnerStopped, "the process %d that holds %s is %s, and without a commit in its WAL, or in the middle of a checkpoint, waiting proves nothing", c.ownerPID, c.src.path, owner.Stopped)
+			}
+			start = c.o.clock.Now()
+		case waited > c.o.Settle || c.o.skips(withoutSettle):
+			v.byC("settled", "the header stood still for longer than the owner may take to sync")
+			v.say("waited", waited.Round(time.Millisecond).String())
+			return nil
 		}
 		c.o.Progress(Progress{Phase: "settle", Attempt: p.Attempt, Done: int64(waited), Total: int64(c.o.Settle)})
 		if err := c.o.sleep(ctx, min(200*time.Millisecond, c.o.Settle/4+time.Millisecond)); err != nil {
-			return "", nil, err
+			return err
 		}
 	}
 }
 
-// byFlip reads everything a second time.
-func (c *copier) byFlip(ctx context.Context, p *pass, ev map[string]string) (string, map[string]string, error) {
-	if !c.o.skips(withoutCompare) {
-		if err := c.compare(ctx, p); err != nil {
-			return "", nil, err
-		}
+// barrier syncs the database where the operator allows it: what the owner's own
+// sync has to wait for is then on the disk before the waiting begins.
+func (c *copier) barrier(v *verdict) error {
+	if !c.o.Barrier {
+		return nil
 	}
-	e, err := c.check(ctx, p)
-	if err != nil {
-		return "", nil, err
+	start := c.o.clock.Now()
+	if err := c.src.db.Sync(); err != nil {
+		return sourceError(c.src.path, err)
 	}
-	if rule := c.byProof(p, e, ev); rule != "" {
-		return rule, ev, nil
-	}
-	if e.underWay {
-		return "", nil, failure.Errorf(failure.Moving, "a checkpoint of %s began during the copy", c.src.path)
-	}
-	ev["variant"] = "flip"
-	ev["blocks_changed_since_the_pass_before"] = strconv.FormatInt(p.fresh, 10)
-	return "C", ev, nil
+	v.say("barrier_took", c.o.since(start).Round(time.Microsecond).String())
+	return nil
 }
 
-func (c *copier) evidence(p *pass) map[string]string {
-	ev := map[string]string{
-		"headers_sha256": p.Headers,
-		"gate_waited":    p.waited.Round(time.Millisecond).String(),
-	}
-	if p.Main.Present {
-		ev["wal_inode"] = strconv.FormatUint(p.Main.Inode, 10)
-		ev["wal_prefix_bytes"] = strconv.FormatInt(p.Main.End, 10)
-		ev["wal_prefix_sha256"] = p.Main.SHA256
-	}
-	if p.stalled != quiet {
-		ev["unfinished_checkpoint"] = p.stalled.String()
-	}
-	if p.resumed > 0 {
-		ev["resumed"] = fmt.Sprintf("%s were copied by an earlier process", mega(p.resumed))
-	}
-	return ev
+// freesLate says whether an engine version hands blocks on only after the next
+// header is durable (A2): DuckDB 1.0 to 1.4. Newer ones are not taken on trust.
+func freesLate(version string) bool {
+	major, minor, known := engineVersion(version)
+	return known && major == 1 && minor <= 4
 }
 
-// vouched says whether an engine version frees blocks only after the next
-// header is durable: DuckDB 1.0 to 1.4. Newer ones are not taken on trust.
-func vouched(version string) bool {
-	major, rest, _ := strings.Cut(strings.TrimPrefix(version, "v"), ".")
-	minor, _, _ := strings.Cut(rest, ".")
-	n, err := strconv.Atoi(minor)
-	return err == nil && major == "1" && n >= 0 && n <= 4
+// engineVersion takes "1.4.1" or "v1.4.1" apart.
+func engineVersion(version string) (major, minor int, known bool) {
+	parts := strings.Split(strings.TrimPrefix(version, "v"), ".")
+	if len(parts) < 2 {
+		return 0, 0, false
+	}
+	major, err := strconv.Atoi(parts[0])
+	if err != nil || major < 0 {
+		return 0, 0, false
+	}
+	minor, err = strconv.Atoi(parts[1])
+	return major, minor, err == nil && minor >= 0
 }

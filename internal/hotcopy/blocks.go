@@ -27,6 +27,11 @@ type run struct {
 	used     bool
 }
 
+// uses says whether the pass's header uses a block.
+func (p *pass) uses(id int64) bool {
+	return id < p.view.head.Current().BlockCount && !p.free.IsFree(id)
+}
+
 // nextRun returns the row that begins at id, at most as long as one read.
 func (p *pass) nextRun(id int64) run {
 	a := p.view.head.Current().BlockAllocSize
@@ -52,6 +57,11 @@ func (p *pass) nextRun(id int64) run {
 
 // copyBlocks copies from p.Next on, recording progress.
 func (c *copier) copyBlocks(ctx context.Context, p *pass) error {
+	if !p.flipped.IsZero() {
+		if err := c.copyYoung(ctx, p); err != nil {
+			return err
+		}
+	}
 	sinceSave := int64(0)
 	a := p.view.head.Current().BlockAllocSize
 	for p.Next < p.Limit {
@@ -92,7 +102,7 @@ func (c *copier) interrupted(ctx context.Context, p *pass) error {
 // save records the pass, unless it is of a kind that is not resumed.
 func (c *copier) save(p *pass) error {
 	p.BytesRead = c.bytesRead
-	if p.stalled != quiet {
+	if p.stalled != quiet || !p.flipped.IsZero() {
 		return nil
 	}
 	return c.stage.save(p.record)
@@ -101,10 +111,21 @@ func (c *copier) save(p *pass) error {
 func (c *copier) copyRun(ctx context.Context, p *pass, r run) error {
 	a := p.view.head.Current().BlockAllocSize
 	off := duckfile.BlockOffset(r.first, a)
-	if !r.used && !p.RowGroups {
+	hole := !r.used && !p.RowGroups
+	if !r.used && p.RowGroups {
+		data, err := c.src.db.NextData(off)
+		if err != nil && err != io.EOF {
+			return sourceError(c.src.path, err)
+		}
+		hole = err == io.EOF || data >= off+r.n*a
+	}
+	if hole {
 		return c.hole(off, r.n*a)
 	}
 	buf := c.buf[:r.n*a]
+	if done, err := c.copyRange(ctx, p, r, buf, off); done || err != nil {
+		return err
+	}
 	if err := c.read(ctx, buf, off); err != nil {
 		if err == io.EOF {
 			err = failure.Errorf(failure.Truncated, "%s ends before block %d, which its header uses", c.src.path, r.first+r.n-1)
@@ -116,7 +137,6 @@ func (c *copier) copyRun(ctx context.Context, p *pass, r run) error {
 			return err
 		}
 	}
-	p.lastRead = c.o.clock.Now()
 	return c.store(p, r, buf, off)
 }
 
@@ -124,7 +144,7 @@ func (c *copier) copyRun(ctx context.Context, p *pass, r run) error {
 // have one: no rule speaks of blocks that nothing refers to.
 func (c *copier) settleBlock(ctx context.Context, p *pass, r run, id int64, b []byte) error {
 	off := duckfile.BlockOffset(id, int64(len(b)))
-	for try := 1; !duckfile.CheckBlock(b) && !c.o.skips(withoutBlockCheck); try++ {
+	for try := 1; !p.view.head.CheckBlock(b) && !c.o.skips(withoutBlockCheck); try++ {
 		if !r.used && (try > 3 || allZero(b)) {
 			return nil
 		}
@@ -141,12 +161,18 @@ func (c *copier) settleBlock(ctx context.Context, p *pass, r run, id int64, b []
 	return nil
 }
 
+// throttle waits for the bandwidth of n bytes.
+func (c *copier) throttle(ctx context.Context, n int) error {
+	if c.o.Limiter == nil {
+		return nil
+	}
+	return c.o.Limiter.WaitN(ctx, n)
+}
+
 // read reads from the live database, within the bandwidth.
 func (c *copier) read(ctx context.Context, b []byte, off int64) error {
-	if c.o.Limiter != nil {
-		if err := c.o.Limiter.WaitN(ctx, len(b)); err != nil {
-			return err
-		}
+	if err := c.throttle(ctx, len(b)); err != nil {
+		return err
 	}
 	n, err := c.src.db.ReadAt(b, off)
 	c.bytesRead += int64(n)
@@ -164,14 +190,13 @@ func (c *copier) read(ctx context.Context, b []byte, off int64) error {
 func (c *copier) store(p *pass, r run, buf []byte, off int64) error {
 	if c.stage.dirty {
 		old := c.old[:len(buf)]
-		n, err := c.stage.db.ReadAt(old, off)
-		if err != nil && err != io.EOF {
-			return stageError(c.stage.dir, err)
+		if err := c.stage.read(old, off); err != nil {
+			return err
 		}
-		if n == len(buf) && bytes.Equal(old, buf) {
+		if bytes.Equal(old, buf) {
 			return nil
 		}
-		p.fresh += r.n
+		p.fresh, p.freshAt = p.fresh+r.n, c.o.clock.Now()
 	}
 	if !r.used && allZero(buf) {
 		return c.hole(off, int64(len(buf)))
@@ -186,60 +211,6 @@ func (c *copier) hole(off, n int64) error {
 		return nil
 	}
 	return stageError(c.stage.dir, c.stage.db.PunchHole(off, n))
-}
-
-// compare reads all used blocks once more. They must be what was stored, apart
-// from those parts of metadata blocks that the header does not use.
-func (c *copier) compare(ctx context.Context, p *pass) error {
-	a := p.view.head.Current().BlockAllocSize
-	var done int64
-	for id := int64(0); id < p.Limit; {
-		r := p.nextRun(id)
-		id += r.n
-		if !r.used {
-			continue
-		}
-		off := duckfile.BlockOffset(r.first, a)
-		now, old := c.buf[:r.n*a], c.old[:r.n*a]
-		if err := c.read(ctx, now, off); err != nil {
-			return c.explain(ctx, p, sourceError(c.src.path, err))
-		}
-		if _, err := c.stage.db.ReadAt(old, off); err != nil && err != io.EOF {
-			return stageError(c.stage.dir, err)
-		}
-		for i := range r.n {
-			if err := c.sameBlock(p, r.first+i, now[i*a:(i+1)*a], old[i*a:(i+1)*a]); err != nil {
-				return err
-			}
-		}
-		done += r.n * a
-		c.o.Progress(Progress{Phase: "compare", Attempt: p.Attempt, Done: done, Total: p.total})
-	}
-	return nil
-}
-
-func (c *copier) sameBlock(p *pass, id int64, now, old []byte) error {
-	if bytes.Equal(now, old) {
-		return nil
-	}
-	for _, m := range p.free.Meta {
-		if m.ID == id && sameUsedParts(now, old, m.FreeMask) {
-			return nil
-		}
-	}
-	return failure.Errorf(failure.Moving, "block %d of %s changed while it was copied", id, c.src.path)
-}
-
-// sameUsedParts compares the sub-blocks that mask does not mark as free.
-func sameUsedParts(a, b []byte, mask uint64) bool {
-	s := duckfile.SubBlockSize(int64(len(a)))
-	for k := range int64(64) {
-		lo, hi := 8+k*s, 8+(k+1)*s
-		if mask&(1<<k) == 0 && !bytes.Equal(a[lo:hi], b[lo:hi]) {
-			return false
-		}
-	}
-	return true
 }
 
 func allZero(b []byte) bool {

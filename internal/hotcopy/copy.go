@@ -15,31 +15,47 @@ type copier struct {
 	stage     *stage
 	buf, old  []byte
 	bytesRead int64
+	lost      losses
 	lostWaits int // passes that a checkpoint ended while they waited
 	resumed   int64
 	ownerPID  int
-	held      bool
+	locked    bool // a process holds the database's lock
+	before    *usage
+	hold      holding
+	noClone   bool // tried, and it cannot be done here
+	noRange   bool // the same of copy_file_range
 }
 
-// faultTries is how often the same fault of the source's bytes, under an
-// unchanged header, is met before it is believed.
-const faultTries = 3
+const (
+	// faultTries is how often the same fault of the source's bytes, under an
+	// unchanged header, is met before it is believed.
+	faultTries = 3
+	// retryPause lies between two passes.
+	retryPause = 10 * time.Millisecond
+)
+
+var errOutOfTime = errors.New("the time for the copy is over")
 
 // Copy makes a consistent copy of the live database in o.Dir. Its failures are
 // of the kinds of package failure: Moving when no pass could be accepted within
-// o.MaxAttempts, Replaced when the path came to name another file, and those of
-// reading the database and writing the copy. When ctx ends it records how far
-// it got and returns the context's cause; calling it again with the same Dir
-// goes on from there.
+// o.MaxAttempts, OutOfTime when o.MaxTime ended first, OwnerStopped when only an
+// owner that makes no progress stands in the way, Replaced when the path came
+// to name another file, Hook when a required hold failed, and those of reading
+// the database and writing the copy. When ctx ends it records how far it got
+// and returns the context's cause; calling it again with the same Dir goes on
+// from there.
 func Copy(ctx context.Context, o Options) (res *Result, err error) {
 	o.fillIn()
-	src, err := openSource(o.FS, o.Path)
+	src, err := openSource(&o)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, src.close()) }()
+	if err := src.local(&o); err != nil {
+		return nil, err
+	}
 	// What cannot be copied is refused before anything is written.
-	if _, err := src.headers(ctx, o.sleep); err != nil {
+	if _, err := src.headers(ctx, &o); err != nil {
 		return nil, err
 	}
 	st, err := openStage(&o)
@@ -47,33 +63,31 @@ func Copy(ctx context.Context, o Options) (res *Result, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, st.close()) }()
-	c := &copier{o: o, src: src, stage: st, buf: make([]byte, MaxRead), old: make([]byte, MaxRead)}
+	if o.MaxTime > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, o.MaxTime, errOutOfTime)
+		defer cancel()
+	}
+	c := &copier{
+		o: o, src: src, stage: st, buf: make([]byte, MaxRead), old: make([]byte, MaxRead),
+		lost: losses{}, noClone: o.NeverClone, noRange: o.NeverClone,
+	}
 	return c.run(ctx)
 }
 
 func (c *copier) run(ctx context.Context) (*Result, error) {
-	p, err := c.resume(ctx)
-	if err != nil {
-		return nil, err
-	}
-	faults := 0
-	first := 1
-	if p != nil {
-		first, c.resumed = p.Attempt, p.resumed
-	}
-	for attempt := first; ; attempt++ {
-		if p == nil {
-			p, err = c.start(ctx, attempt)
-		}
+	faults, tries := 0, 0
+	for next := 1; ; {
+		attempt, res, err := c.attempt(ctx, next, tries == 0)
 		if err == nil {
-			var res *Result
-			if res, err = c.try(ctx, p); err == nil {
-				return res, nil
-			}
-			c.stage.dirty = true
+			return res, nil
 		}
-		p = nil
+		c.stage.dirty = true
+		tries++
+		next = attempt + 1
 		switch kind := failure.Of(err); {
+		case errors.Is(context.Cause(ctx), errOutOfTime):
+			return nil, c.outOfTime(attempt, err)
 		case ctx.Err() != nil:
 			return nil, err
 		case kind == failure.Corrupt || kind == failure.Truncated:
@@ -83,28 +97,62 @@ func (c *copier) run(ctx context.Context) (*Result, error) {
 		case kind != failure.Moving:
 			return nil, err
 		}
-		if attempt-first+1 >= c.o.MaxAttempts {
-			return nil, failure.Errorf(failure.Of(err), "no copy of %s could be accepted in %d attempts; the last one: %w", c.o.Path, attempt-first+1, err)
+		c.lost.add(err)
+		if tries >= c.o.MaxAttempts {
+			return nil, failure.Errorf(failure.Of(err), "no copy of %s could be accepted in %d attempts%s; the last one: %w", c.o.Path, tries, c.lost.because(), err)
 		}
-		if err := c.o.sleep(ctx, 10*time.Millisecond); err != nil {
+		if err := c.o.sleep(ctx, retryPause); err != nil {
 			return nil, err
 		}
 	}
 }
 
+func (c *copier) outOfTime(attempt int, err error) error {
+	if len(c.lost) == 0 {
+		return failure.Errorf(failure.OutOfTime, "the copy of %s did not end within %s, in attempt %d", c.o.Path, c.o.MaxTime, attempt)
+	}
+	return failure.Errorf(failure.OutOfTime, "no copy of %s could be accepted within %s, in attempt %d%s; the last one: %w", c.o.Path, c.o.MaxTime, attempt, c.lost.because(), err)
+}
+
+// attempt runs one pass to its verdict, under a hold where one is to be had. It
+// returns the pass's number, which is higher than next where an earlier
+// process had come further.
+func (c *copier) attempt(ctx context.Context, next int, first bool) (attempt int, res *Result, err error) {
+	if err := c.hold.begin(ctx, &c.o); err != nil {
+		return next, nil, err
+	}
+	defer func() { err = errors.Join(err, c.hold.drop(ctx)) }()
+	var p *pass
+	if first {
+		if p, err = c.resume(ctx); err != nil {
+			return next, nil, err
+		}
+		if p != nil {
+			c.resumed = p.resumed
+		}
+	}
+	if p == nil {
+		if p, err = c.start(ctx, next); err != nil {
+			return next, nil, err
+		}
+	}
+	res, err = c.try(ctx, p)
+	return p.Attempt, res, err
+}
+
 // start begins a pass; after passes were lost in waiting, right after a header
 // change, so that the flip variant of rule C can apply.
 func (c *copier) start(ctx context.Context, attempt int) (*pass, error) {
-	flipped := false
-	if c.lostWaits >= 2 {
+	var flipped time.Time
+	if c.lostWaits >= 2 && c.before != nil && !c.hold.active {
 		var err error
 		if flipped, err = c.src.flip(ctx, &c.o, 2*c.o.Settle); err != nil {
 			return nil, err
 		}
 	}
 	p, err := c.begin(ctx, attempt)
-	if err == nil {
-		p.flip = flipped && p.waited < 100*time.Millisecond && p.stalled == quiet
+	if err == nil && !flipped.IsZero() && p.stalled == quiet && !p.RowGroups {
+		p.flipped, p.before = flipped, c.before
 	}
 	return p, err
 }
@@ -112,29 +160,57 @@ func (c *copier) start(ctx context.Context, attempt int) (*pass, error) {
 // try runs a pass to its verdict.
 func (c *copier) try(ctx context.Context, p *pass) (res *Result, err error) {
 	defer func() { err = errors.Join(err, p.view.close()) }()
-	if c.ownerPID, c.held, err = c.src.db.LockOwner(); err != nil {
+	if c.ownerPID, c.locked, err = c.src.db.LockOwner(); err != nil {
 		return nil, sourceError(c.src.path, err)
 	}
-	if err := c.copyBlocks(ctx, p); err != nil {
+	if err := c.transfer(ctx, p); err != nil {
 		return nil, err
 	}
-	rule, ev, err := c.accept(ctx, p)
+	v, err := c.accept(ctx, p)
 	if err != nil {
 		return nil, err
 	}
+	if err := c.repair(p, v); err != nil {
+		return nil, err
+	}
 	c.o.Progress(Progress{Phase: "hash", Attempt: p.Attempt, Done: p.done, Total: p.total})
-	files, blocks, err := c.stage.finish(ctx, p.WALBytes > 0)
+	files, blocks, err := c.stage.finish(ctx, &c.o, p.WALBytes > 0, p.opaque())
 	if err != nil {
 		return nil, err
 	}
 	cur := p.view.head.Current()
 	return &Result{
-		Rule: rule, Evidence: ev, Attempts: p.Attempt, Began: p.Began,
+		Rule: v.rule, Evidence: v.evidence, Attempts: p.Attempt, Began: p.Began,
 		Iteration: cur.Iteration, Storage: p.view.head.StorageVersion(), Library: p.view.head.Main.Library,
-		Device: c.src.info.Dev, Inode: c.src.info.Ino, SourceBytes: c.src.info.Size,
-		BlockBytes: cur.BlockAllocSize, Blocks: blocks, FreeBlocks: int64(len(p.free.Free)),
-		OwnerPID: c.ownerPID, Held: c.held,
-		Commits: p.Commits, WALBytes: p.WALBytes, BytesRead: c.bytesRead, BytesResumed: c.resumed,
+		EngineVersion: c.engineVersion(),
+		Device:        c.src.info.Dev, Inode: c.src.info.Ino, SourceBytes: c.src.info.Size,
+		BlockBytes: cur.BlockAllocSize, Blocks: blocks, FreeBlocks: int64(len(p.free.Free)), Opaque: p.opaque(),
+		OwnerPID: c.ownerPID, Held: c.locked,
+		Commits: p.Commits, WALBytes: p.WALBytes, BytesRead: c.bytesRead, BytesResumed: c.resumed, Cloned: p.cloned,
 		Files: files,
 	}, nil
+}
+
+// transfer brings the blocks into the stage: as a clone where the file system
+// makes one, else by reading.
+func (c *copier) transfer(ctx context.Context, p *pass) error {
+	if p.Next == 0 {
+		cloned, err := c.clone(ctx, p)
+		if err != nil || cloned {
+			return err
+		}
+	}
+	if p.Next == 0 {
+		if err := c.prepare(p); err != nil {
+			return err
+		}
+	}
+	if p.opaque() {
+		return c.copyOpaque(ctx, p)
+	}
+	if err := c.copyBlocks(ctx, p); err != nil {
+		return err
+	}
+	c.before = &usage{free: p.free, count: p.view.head.Current().BlockCount}
+	return nil
 }

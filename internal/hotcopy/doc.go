@@ -5,56 +5,87 @@
 //
 // # What is assumed of the writer
 //
+// Each assumption names what backs it: DuckDB's sources, by file and function
+// below src/storage, or a test.
+//
 //	A1  Blocks that the current header uses, and blocks that a commit in its
-//	    WAL refers to, are not overwritten before the next checkpoint hands them
-//	    to the allocator. Metadata blocks may be rewritten in place, with the
-//	    bytes that the current header needs unchanged. (DuckDB 1.1 to 1.5:
-//	    single_file_block_manager.cpp, MarkBlockAsModified; metadata_manager.cpp,
-//	    Flush.)
+//	    WAL refers to, are not overwritten, punched or cut off before the next
+//	    checkpoint hands them to the allocator. Metadata blocks may be rewritten
+//	    in place, with the bytes that the current header needs unchanged.
+//	    (single_file_block_manager.cpp, MarkBlockAsModified; 1.5.1 and later:
+//	    MarkBlockAsCheckpointed; metadata/metadata_manager.cpp, Flush.)
 //	A2  Up to 1.4 that hand-over follows the write and sync of the next header,
 //	    and no transaction writes while a checkpoint runs. In 1.5.0 to 1.5.6 it
-//	    comes shortly before the header is written. (WriteHeader.)
+//	    comes before the header is written. (single_file_block_manager.cpp,
+//	    WriteHeader; TestShortSettleIsNotEnoughWhereSyncsAreSlow in livetest
+//	    overwrites blocks in that window.)
 //	A3  A checkpoint of a database whose WAL holds commits first appends a
-//	    CHECKPOINT marker to it. (1.5: WALStartCheckpoint. Up to 1.4 the marker
-//	    comes later, but before the header.) With an empty WAL there is no marker.
+//	    CHECKPOINT marker to it. (1.5: storage_manager.cpp, WALStartCheckpoint.
+//	    Up to 1.4 the marker comes later, but before the header.) With an empty
+//	    WAL there is no marker, and no WAL appears while such a checkpoint runs.
+//	    PRAGMA force_checkpoint, a debugging aid, breaks this.
 //	A4  A FLUSH entry that can be read implies that the blocks its commit refers
-//	    to were written before it. (duck_transaction.cpp, WriteToWAL.)
+//	    to were written before it. (transaction/duck_transaction.cpp, WriteToWAL.)
 //	A5  The WAL of iteration N is appended to, or cut back to the end of a
 //	    commit; it is replaced or removed only after header N+1 is written.
-//	A6  Reader and writer share a kernel, so a read sees every earlier write.
-//	    A 4 KiB header may be seen half written; its checksum tells.
+//	    (storage_manager.cpp, WALFinishCheckpoint; write_ahead_log.cpp, Truncate.)
+//	A6  Reader and writer share a kernel, so that a read sees every earlier
+//	    write. Network file systems are refused for it. A write of 4 KiB or more
+//	    may be seen half done; checksums tell.
 //	A7  Between the hand-over of A2 and the write of the header lies one sync of
-//	    the database file, which takes less than Options.Settle.
+//	    the database file, which takes less than Options.Settle while the owner
+//	    runs. An owner that was stopped proves nothing by not writing.
+//	A8  Between the write of a header and the hand-over of the next checkpoint
+//	    lies more than flipWindow: a sync and all blocks of a checkpoint.
+//	A9  A clone is one step as seen by the owner's writes: ioctl_ficlone(2) locks
+//	    the inode. (TestCloneIsOneStep in vfs/mounttest, on XFS and Btrfs.)
+//
+// TestInterleavings runs a simulated DuckDB under these assumptions against the
+// copy. TestEachPrecautionIsNeeded leaves one precaution out at a time and finds
+// bad copies.
 //
 // # The copy
 //
-// One attempt: read the headers (iteration N), the WAL, the headers again. If
-// a checkpoint is under way (a marker at the WAL's end, or .wal.checkpoint is
-// there) wait for it. Take the WAL up to its last commit, without markers. Copy
-// each block that N uses, whole, until its checksum holds; where the WAL refers
-// to blocks, copy the free ones too; leave holes elsewhere. Then look at the
-// WAL and after it at the headers once more: if the file at the path is another
-// one, the WAL lost what was taken, or any header byte changed, start over.
-// What remains is accepted by the first of these rules that applies:
+// One attempt: ask for a hold, where the owner offers one. Read the headers
+// (iteration N), the WAL, the headers again. If a checkpoint is under way (a
+// marker at the WAL's end, or .wal.checkpoint is there) wait for it. Take the
+// WAL up to its last commit, without markers. Clone the file, where the file
+// system can: it is found out by trying. Else copy each block that N uses, whole,
+// until its checksum holds; where the WAL refers to blocks, copy the free ones
+// too; leave holes elsewhere. Then look at the WAL and after it at the headers
+// once more: if the file at the path is another one, the WAL lost what was
+// taken, or any header byte changed, start over; blocks whose full content is
+// the same are then not written again. What remains is accepted by the first of
+// these rules that applies:
 //
-//	A  The WAL holds a commit, no marker at its end, no .wal.checkpoint. By A3
-//	   no checkpoint has begun, so by A1 everything read belonged to N. This
-//	   needs no knowledge of the engine's version and no waiting.
-//	B  The operator vouches for an engine up to 1.4: the unchanged header is
-//	   enough by A2. (A header's library text names who created the file, not
-//	   who runs it, so it is not used.)
-//	C  The WAL is empty or a checkpoint runs: only A7 helps. Either nothing was
-//	   written to the file since Settle before the start, or the header holds
-//	   still for Settle after the last read, or ("flip") the copy began within
-//	   milliseconds of a header change and two complete reads of all used blocks
-//	   agree, of which the first began at that change. Flip is for owners that
-//	   checkpoint more often than Settle.
+//	hold  The owner held its checkpoints off from before the first look, and
+//	      ended the hold with success after the last. Then no hand-over came in
+//	      between, whatever the version.
+//	A     The WAL holds a commit, no marker at its end, no .wal.checkpoint. By
+//	      A3 no checkpoint has begun, so by A1 everything read belonged to N.
+//	      This needs no knowledge of the engine's version and no waiting.
+//	B     The operator vouches for an engine up to 1.4, or the owner's hook names
+//	      one: the unchanged header is enough by A2. A header's library text
+//	      names who created the file, not who runs it, and is not used.
+//	C     The WAL is empty or a checkpoint runs: only A7 helps, in one of three
+//	      forms. "untouched": nothing was written to the file since Settle before
+//	      the start, by its times; not where the owner has it mapped. "settled":
+//	      the header stands still for Settle after the last read, beginning, where
+//	      the operator allows it, with a sync of the file. "flip", for owners that
+//	      checkpoint more often than Settle: the copy began at a header change.
+//	      A block that is the same in a read before and one after the change was
+//	      right at the change; the few others were read within flipWindow of it
+//	      (A8); and a second read of all of them finds nothing changed.
+//
+// An encrypted database whose key is not known is copied whole, as opaque bytes.
+// Markers and torn blocks cannot be seen in it, so that only rule C's first two
+// forms accept it. With the key an encrypted database is as good as a plain one.
 //
 // An owner that died in a checkpoint leaves a marker, and perhaps
 // .wal.checkpoint, that nobody will resolve. After waiting the copy takes what
 // DuckDB's recovery would: the WAL without the marker and the commits of
 // .wal.checkpoint behind it; or, when the header is already the new one,
-// .wal.checkpoint alone. Only rules B and C accept such a copy.
+// .wal.checkpoint alone. Only rules B, C and hold accept such a copy.
 //
 // # Interruption
 //

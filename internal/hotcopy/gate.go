@@ -1,18 +1,19 @@
 package hotcopy
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"time"
-
-	"canvasback/internal/failure"
 )
+
+// heldGate bounds the wait under a hold: what looks like a checkpoint then is
+// what a failed one left behind.
+const heldGate = time.Second
 
 // gate waits until no checkpoint is under way and returns that view. If it does
 // not end within the bound it returns the view of the checkpoint that stalled:
 // its owner died, is frozen, or is very slow.
-func (s *source) gate(ctx context.Context, o *Options, attempt int) (v *view, waited time.Duration, err error) {
+func (s *source) gate(ctx context.Context, o *Options, attempt int, bound time.Duration) (v *view, waited time.Duration, err error) {
 	start := o.clock.Now()
 	for pause := 2 * time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
 		v, err := s.look(ctx, o)
@@ -23,7 +24,6 @@ func (s *source) gate(ctx context.Context, o *Options, attempt int) (v *view, wa
 		if v.phase() == quiet || o.skips(withoutGate) {
 			return v, waited, nil
 		}
-		bound := o.Gate
 		if _, held, err := s.db.LockOwner(); err == nil && !held {
 			bound = min(bound, o.Settle) // nobody is there to end it
 		}
@@ -42,28 +42,6 @@ func (v *view) resolvable(path string) error {
 	if _, marked := v.main.marker(); marked || v.side.commits() == 0 {
 		return nil
 	}
-	return errors.Join(v.close(), failure.Errorf(failure.Moving,
+	return errors.Join(v.close(), moving(movedCheckpoint,
 		"%s holds commits, but the WAL of %s shows no checkpoint they could belong to", v.side.path, path))
-}
-
-// flip waits for the header to change and returns right after it did; false
-// means that it did not within the bound.
-func (s *source) flip(ctx context.Context, o *Options, bound time.Duration) (bool, error) {
-	first, err := s.headers(ctx, o.sleep)
-	if err != nil {
-		return false, err
-	}
-	for start := o.clock.Now(); o.since(start) < bound; {
-		if err := o.sleep(ctx, time.Millisecond); err != nil {
-			return false, err
-		}
-		now, err := s.headers(ctx, o.sleep)
-		if err != nil {
-			return false, err
-		}
-		if !bytes.Equal(now.Raw[:], first.Raw[:]) {
-			return true, nil
-		}
-	}
-	return false, nil
 }

@@ -3,8 +3,6 @@ package hotcopy
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
 	"time"
 
 	"canvasback/internal/duckfile"
@@ -67,7 +65,7 @@ func Inspect(fsys vfs.FS, path string) (in *Inspection, err error) {
 	ctx := context.Background()
 	o := Options{FS: fsys, Path: path}
 	o.fillIn()
-	src, err := openSource(fsys, path)
+	src, err := openSource(&o)
 	if err != nil {
 		return nil, err
 	}
@@ -140,17 +138,4 @@ func owner(db vfs.File) (*OwnerView, error) {
 		return nil, err
 	}
 	return &OwnerView{PID: pid, Executable: Executable(pid)}, nil
-}
-
-// Executable is the path of a process's program, empty where it may not be
-// read.
-func Executable(pid int) string {
-	if pid <= 0 {
-		return ""
-	}
-	exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
-	if err != nil {
-		return ""
-	}
-	return exe
 }

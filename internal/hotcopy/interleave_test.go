@@ -192,7 +192,7 @@ func (s *state) is(db, wal []byte) bool {
 			continue
 		}
 		i := slices.IndexFunc(s.free.Meta, func(m duckfile.MetaBlock) bool { return m.ID == id })
-		if i < 0 || !duckfile.CheckBlock(got) || !sameUsedParts(got, s.block(id), s.free.Meta[i].FreeMask) {
+		if i < 0 || !duckfile.CheckBlock(got) || !sameUsedParts(s.head, got, s.block(id), s.free.Meta[i].FreeMask) {
 			return false
 		}
 	}

@@ -32,7 +32,8 @@ type source struct {
 	info   vfs.Info
 }
 
-func openSource(fsys vfs.FS, path string) (*source, error) {
+func openSource(o *Options) (*source, error) {
+	fsys, path := o.FS, o.Path
 	info, err := fsys.Stat(path)
 	if err != nil {
 		return nil, sourceError(path, err)
@@ -52,6 +53,19 @@ func openSource(fsys vfs.FS, path string) (*source, error) {
 		s.beside = append(s.beside, real)
 	}
 	return s, nil
+}
+
+// local refuses a file system whose page cache another machine's writer does
+// not share (A6).
+func (s *source) local(o *Options) error {
+	kind, err := s.fs.Kind(s.path)
+	if err != nil {
+		return sourceError(s.path, err)
+	}
+	if kind.Network && !o.AllowNetwork {
+		return failure.Errorf(failure.Network, "%s lies on a file system of kind %s: a process on another machine may write it, and its writes are not seen here in their order", s.path, kind.Name)
+	}
+	return nil
 }
 
 func (s *source) close() error { return s.db.Close() }
@@ -76,6 +90,7 @@ func formatError(path string, err error) error {
 		{duckfile.ErrNotDuckDB, failure.NotDuckDB},
 		{duckfile.ErrUnsupported, failure.NewerStorage},
 		{duckfile.ErrEncrypted, failure.Encrypted},
+		{duckfile.ErrWrongKey, failure.WrongKey},
 		{duckfile.ErrTruncated, failure.Truncated},
 		{duckfile.ErrCorrupt, failure.Corrupt},
 	} {
@@ -93,9 +108,12 @@ const (
 
 // headers reads the three headers until their checksums hold (A6). Another
 // fault than a checksum or a short file is final at once.
-func (s *source) headers(ctx context.Context, sleep func(context.Context, time.Duration) error) (*duckfile.Headers, error) {
+func (s *source) headers(ctx context.Context, o *Options) (*duckfile.Headers, error) {
 	for try := 1; ; try++ {
-		h, err := duckfile.ReadHeaders(s.db, nil)
+		h, err := duckfile.ReadHeaders(s.db, o.Key)
+		if errors.Is(err, duckfile.ErrEncrypted) {
+			h, err = duckfile.ReadOpaque(s.db)
+		}
 		if err == nil {
 			return h, nil
 		}
@@ -103,7 +121,7 @@ func (s *source) headers(ctx context.Context, sleep func(context.Context, time.D
 		if !passing || try == headerTries {
 			return nil, formatError(s.path, err)
 		}
-		if err := sleep(ctx, min(time.Duration(try)*readBackoff, 50*time.Millisecond)); err != nil {
+		if err := o.sleep(ctx, min(time.Duration(try)*readBackoff, 50*time.Millisecond)); err != nil {
 			return nil, err
 		}
 	}
@@ -153,9 +171,20 @@ func (l *log) close() error {
 	return l.file.Close()
 }
 
+// logs opens the WAL and, beside it, the one of a running checkpoint.
+func (s *source) logs(h *duckfile.Headers) (main, side *log, err error) {
+	if main, err = s.openLog(walSuffix, h); err != nil {
+		return nil, nil, err
+	}
+	if side, err = s.openLog(checkpointSuffix, h); err != nil {
+		return nil, nil, errors.Join(err, main.close())
+	}
+	return main, side, nil
+}
+
 // openLog opens and scans the WAL with the given suffix. Two different files
 // beside two names of one database cannot be told apart and are refused.
-func (s *source) openLog(suffix string) (*log, error) {
+func (s *source) openLog(suffix string, h *duckfile.Headers) (*log, error) {
 	found := &log{}
 	for _, base := range s.beside {
 		f, err := s.fs.Open(base + suffix)
@@ -180,7 +209,7 @@ func (s *source) openLog(suffix string) (*log, error) {
 	if found.file == nil {
 		return found, nil
 	}
-	w, err := duckfile.ScanWAL(found.file, found.info.Size, nil)
+	w, err := duckfile.ScanWAL(found.file, found.info.Size, h)
 	if err != nil {
 		return nil, errors.Join(formatError(found.path, err), found.close())
 	}
@@ -211,11 +240,10 @@ type view struct {
 func (v *view) close() error { return errors.Join(v.main.close(), v.side.close()) }
 
 func (v *view) phase() phase {
-	m, ok := v.main.marker()
-	switch {
-	case ok && m.MetaBlock == v.head.Current().MetaBlock:
+	switch duckfile.Classify(v.head, v.main.wal, v.side.wal) {
+	case duckfile.Written:
 		return written
-	case ok || v.side.file != nil:
+	case duckfile.Running:
 		return running
 	}
 	return quiet
@@ -230,10 +258,10 @@ func (v *view) paired() error {
 			continue
 		}
 		h := l.wal.Header
-		if h.HasIdentifier && h.Identifier != v.head.Main.Identifier {
+		if h.HasIdentifier && h.Identifier != v.head.Main.Identifier && !v.head.IdentifierFault(l.wal) {
 			return failure.Errorf(failure.Corrupt, "%s carries another database's identifier than the database itself", l.path)
 		}
-		if h.HasIteration && h.Iteration != want[i] {
+		if h.HasIteration && h.Iteration != want[i] && !v.head.Opaque {
 			return failure.Errorf(failure.Corrupt, "%s belongs to iteration %d, the database is at %d", l.path, h.Iteration, n)
 		}
 	}
@@ -246,16 +274,13 @@ func (s *source) look(ctx context.Context, o *Options) (*view, error) {
 	for range 100 {
 		v := &view{began: o.clock.Now()}
 		var err error
-		if v.head, err = s.headers(ctx, o.sleep); err != nil {
+		if v.head, err = s.headers(ctx, o); err != nil {
 			return nil, err
 		}
-		if v.main, err = s.openLog(walSuffix); err != nil {
+		if v.main, v.side, err = s.logs(v.head); err != nil {
 			return nil, err
 		}
-		if v.side, err = s.openLog(checkpointSuffix); err != nil {
-			return nil, errors.Join(err, v.main.close())
-		}
-		after, err := s.headers(ctx, o.sleep)
+		after, err := s.headers(ctx, o)
 		if err == nil && (bytes.Equal(after.Raw[:], v.head.Raw[:]) || o.skips(withoutPairing)) {
 			if unpaired = v.paired(); unpaired == nil {
 				return v, nil
@@ -271,5 +296,5 @@ func (s *source) look(ctx context.Context, o *Options) (*view, error) {
 	if unpaired != nil {
 		return nil, unpaired
 	}
-	return nil, failure.Errorf(failure.Moving, "%s: the header never held still while its WAL was read", s.path)
+	return nil, moving(movedHeader, "%s: the header never held still while its WAL was read", s.path)
 }

@@ -50,6 +50,8 @@ func TestCopyOfADatabaseWhoseOwnerDiedInACheckpoint(t *testing.T) {
 	enginetest.CheckPrefix(t, filepath.Join(opts.Dir, "copy.duckdb"), atLeast)
 }
 
+// TestCopyWhileACheckpointStandsStill meets an owner that stands still between
+// its marker and the next header.
 func TestCopyWhileACheckpointStandsStill(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "live.duckdb")
 	o := enginetest.StartOwner(t, path, enginetest.OwnerOptions{CheckpointThreshold: "64KB", Setup: sleepInCheckpoints})
@@ -58,12 +60,33 @@ func TestCopyWhileACheckpointStandsStill(t *testing.T) {
 	atLeast := o.Committed()
 	o.Freeze(t)
 	opts := options(t, path)
+	_, err := hotcopy.Copy(context.Background(), opts)
+	o.Thaw(t)
+	require.Error(t, err, "a stopped process may be about to write anything")
+	assert.Equal(t, failure.OwnerStopped.Name, failure.Of(err).Name, "%v", err)
+	assert.ErrorContains(t, err, "stopped by a signal")
+	opts.Gate = time.Minute
 	res, err := hotcopy.Copy(context.Background(), opts)
 	require.NoError(t, err)
-	assert.Equal(t, "C", res.Rule)
 	assert.True(t, res.Held)
 	enginetest.CheckPrefix(t, filepath.Join(opts.Dir, "copy.duckdb"), atLeast)
+	o.Stop(t)
+}
+
+// TestCopyOfAFrozenOwner: a commit in the WAL proves that no checkpoint is at
+// work, also of a process that does not run.
+func TestCopyOfAFrozenOwner(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "live.duckdb")
+	o := enginetest.StartOwner(t, path, enginetest.OwnerOptions{CheckpointThreshold: "1GB"})
+	o.WaitCommits(t, 10)
+	o.Freeze(t)
+	atLeast := o.Committed()
+	opts := options(t, path)
+	res, err := hotcopy.Copy(context.Background(), opts)
 	o.Thaw(t)
+	require.NoError(t, err)
+	assert.Equal(t, "A", res.Rule)
+	enginetest.CheckPrefix(t, filepath.Join(opts.Dir, "copy.duckdb"), atLeast)
 	o.Stop(t)
 }
 
@@ -183,7 +206,7 @@ func TestCopyRefuses(t *testing.T) {
 		{"an empty file", change(func(b []byte) []byte { return nil }), failure.NotDuckDB},
 		{"not a DuckDB file", change(func(b []byte) []byte { return []byte("SQLite format 3\x00 and so on") }), failure.NotDuckDB},
 		{"a newer storage version", change(func(b []byte) []byte { b[12] = 70; return sealed(b, 0) }), failure.NewerStorage},
-		{"an encrypted file", change(func(b []byte) []byte { b[20] = 1; return sealed(b, 0) }), failure.Encrypted},
+		{"an unknown cipher", change(func(b []byte) []byte { b[20] = 1; return sealed(b, 0) }), failure.NewerStorage},
 		{"a header with a bad checksum", change(func(b []byte) []byte { b[4096+8] ^= 1; return b }), failure.Corrupt},
 		{"a file that ends in its headers", change(func(b []byte) []byte { return b[:5000] }), failure.Truncated},
 		{"a file that ends in its blocks", change(func(b []byte) []byte { return b[:len(b)-1] }), failure.Truncated},

@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"canvasback/internal/duckfile"
 	"canvasback/internal/vfs"
 )
 
@@ -18,12 +19,25 @@ type Options struct {
 	// EngineVersion is the owner's DuckDB version if the operator vouches for
 	// it ("1.4.1"); empty: unknown, the worst is assumed.
 	EngineVersion string
+	// Key opens an encrypted database; without it the copy is an opaque one. A
+	// plain database needs none.
+	Key *duckfile.Key
 	// Settle is the bound of assumption A7, 5 s if zero.
 	Settle time.Duration
+	// Barrier lets rule C sync the live database before it waits.
+	Barrier bool
 	// Gate bounds the wait for a running checkpoint, 30 s if zero.
 	Gate time.Duration
 	// MaxAttempts is how many passes may be tried, 60 if zero.
 	MaxAttempts int
+	// MaxTime is how long all passes of one call may take; 0: no bound.
+	MaxTime time.Duration
+	// NeverClone copies by reading also where the file system could share the
+	// blocks of the live database with the copy.
+	NeverClone bool
+	// AllowNetwork copies from a network file system, where assumption A6 may
+	// not hold.
+	AllowNetwork bool
 	// Limiter bounds the bytes read from the database; nil: no bound. Its burst
 	// must be at least MaxRead.
 	Limiter *rate.Limiter
@@ -36,8 +50,9 @@ type Options struct {
 	// Progress is called after each read; nil: not at all.
 	Progress func(Progress)
 
-	clock   clock // nil: the machine's
-	without check // tests only
+	clock   clock                                  // nil: the machine's
+	process func(pid int, dev, ino uint64) process // nil: as /proc has it
+	without check                                  // tests only
 }
 
 // MaxRead is the largest read from the database, in bytes.
@@ -45,7 +60,7 @@ const MaxRead = 1 << 20
 
 // Progress is how far an attempt is. Total is what this attempt will read.
 type Progress struct {
-	Phase   string // gate, copy, compare, settle, hash
+	Phase   string // hold, gate, clone, copy, compare, settle, hash
 	Attempt int
 	Done    int64
 	Total   int64
@@ -53,26 +68,29 @@ type Progress struct {
 
 // Result describes an accepted copy. Its files are synced.
 type Result struct {
-	Rule         string // A, B or C
-	Evidence     map[string]string
-	Attempts     int
-	Began        time.Time // when the accepted pass began to look
-	Iteration    uint64
-	Storage      uint64
-	Library      string
-	Device       uint64
-	Inode        uint64
-	SourceBytes  int64
-	BlockBytes   int64
-	Blocks       int64 // used ones
-	FreeBlocks   int64
-	OwnerPID     int
-	Held         bool
-	Commits      int64 // in the copied WAL
-	WALBytes     int64
-	BytesRead    int64 // from the live database file, over all attempts and processes
-	BytesResumed int64 // copied by an earlier process and not read again
-	Files        []File
+	Rule          string // A, B, C or hold
+	Evidence      map[string]string
+	EngineVersion string // the owner's, as the operator or its hook says; empty: unknown
+	Attempts      int
+	Began         time.Time // when the accepted pass began to look
+	Iteration     uint64
+	Storage       uint64
+	Library       string
+	Device        uint64
+	Inode         uint64
+	SourceBytes   int64
+	BlockBytes    int64
+	Blocks        int64 // used ones
+	FreeBlocks    int64
+	Opaque        bool // encrypted, copied without its key: no block was looked into
+	OwnerPID      int
+	Held          bool
+	Commits       int64 // in the copied WAL
+	WALBytes      int64
+	BytesRead     int64 // from the live database file, over all attempts and processes
+	BytesResumed  int64 // copied by an earlier process and not read again
+	Cloned        bool  // the file system made the copy
+	Files         []File
 }
 
 // File is a stored file of the copy, relative to Options.Dir.
@@ -97,5 +115,8 @@ func (o *Options) fillIn() {
 	}
 	if o.clock == nil {
 		o.clock = wall{}
+	}
+	if o.process == nil {
+		o.process = lookAtProcess
 	}
 }

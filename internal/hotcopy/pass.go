@@ -19,13 +19,16 @@ type pass struct {
 	record
 	view     *view
 	free     *duckfile.FreeList
-	stalled  phase // not quiet: the state that an owner left behind
-	side     mark  // of .wal.checkpoint where it is part of the copy
-	waited   time.Duration
-	flip     bool
-	fresh    int64 // blocks written because the stage held something else
-	resumed  int64 // bytes below Next when this process took over
-	lastRead time.Time
+	lastLook *duckfile.Headers // of the last check
+	stalled  phase             // not quiet: the state that an owner left behind
+	side     mark              // of .wal.checkpoint where it is part of the copy
+	waited   time.Duration     // at the gate
+	flipped  time.Time         // shortly before the header change that the pass began at; zero: at none
+	before   *usage            // of the pass before that change
+	fresh    int64             // blocks written because the stage held something else
+	freshAt  time.Time         // when the last of them had been read
+	resumed  int64             // bytes below Next when this process took over
+	cloned   bool
 	total    int64
 	done     int64
 }
@@ -40,7 +43,11 @@ func (c *copier) begin(ctx context.Context, attempt int) (*pass, error) {
 	if err := c.stage.forget(); err != nil {
 		return nil, err
 	}
-	v, waited, err := c.src.gate(ctx, &c.o, attempt)
+	bound := c.o.Gate
+	if c.hold.active {
+		bound = min(bound, heldGate)
+	}
+	v, waited, err := c.src.gate(ctx, &c.o, attempt, bound)
 	if err != nil {
 		return nil, err
 	}
@@ -52,13 +59,16 @@ func (c *copier) begin(ctx context.Context, attempt int) (*pass, error) {
 	if err := errors.Join(c.takeWAL(ctx, p), c.plan(ctx, p)); err != nil {
 		return nil, errors.Join(err, v.close())
 	}
-	return p, c.prepare(p)
+	return p, nil
 }
 
 // takeWAL stages the commits that belong to the view's header.
 func (c *copier) takeWAL(ctx context.Context, p *pass) error {
 	v := p.view
 	main, side := v.main, v.side
+	if p.opaque() && side.file != nil {
+		return moving(movedCheckpoint, "a checkpoint of %s is unfinished, and without the key its WAL files cannot be joined", c.src.path)
+	}
 	var pieces []piece
 	take := func(l *log, whole bool) {
 		for i, r := range l.wal.Keep() {
@@ -90,7 +100,7 @@ func (c *copier) takeWAL(ctx context.Context, p *pass) error {
 			return err
 		}
 	}
-	p.WALBytes, err = c.stage.writeWAL(ctx, pieces, p.Commits)
+	p.WALBytes, err = c.stage.writeWAL(ctx, pieces, p.Commits, v.head)
 	return err
 }
 
@@ -102,7 +112,7 @@ func markOf(ctx context.Context, l *log) (mark, error) {
 	}
 	s, err := sum(ctx, l.file, l.wal.End)
 	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return mark{}, failure.Errorf(failure.Moving, "the WAL %s became shorter while it was read", l.path)
+		return mark{}, moving(movedWAL, "the WAL %s became shorter while it was read", l.path)
 	}
 	return mark{Present: true, Device: l.info.Dev, Inode: l.info.Ino, End: l.wal.End, SHA256: s}, err
 }
@@ -126,6 +136,9 @@ func (m mark) holds(ctx context.Context, l *log) (bool, error) {
 // file's size is taken after the WAL was read, so that all blocks that its
 // commits refer to lie below it (A4).
 func (c *copier) plan(ctx context.Context, p *pass) error {
+	if p.opaque() {
+		return c.planOpaque(p)
+	}
 	cur := p.view.head.Current()
 	var err error
 	if p.free, err = readFreeList(ctx, c.src, &c.o, p.view); err != nil {
@@ -147,7 +160,9 @@ func (c *copier) plan(ctx context.Context, p *pass) error {
 		// free. Cutting them off keeps a wild block count from growing the copy.
 		p.Limit = min(cur.BlockCount, whole)
 		if p.RowGroups {
-			p.Limit = whole
+			if p.Limit, err = c.lastData(a, p.Limit, whole); err != nil {
+				return sourceError(c.src.path, err)
+			}
 		}
 	}
 	p.total = used * a
@@ -155,6 +170,23 @@ func (c *copier) plan(ctx context.Context, p *pass) error {
 		p.total = p.Limit * a
 	}
 	return nil
+}
+
+// lastData is the end of the last block of [from, to) that is not wholly in a
+// hole: an owner that maps its file makes it far longer than what it holds.
+func (c *copier) lastData(a, from, to int64) (int64, error) {
+	for id := from; id < to; {
+		data, err := c.src.db.NextData(duckfile.BlockOffset(id, a))
+		if err == io.EOF {
+			return from, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+		id = (data-duckfile.BlocksStart)/a + 1
+		from = min(id, to)
+	}
+	return from, nil
 }
 
 // usedFrom is how many of the blocks [from, count) are not on the free list.
@@ -168,17 +200,14 @@ func usedFrom(free []int64, from, count int64) int64 {
 
 // prepare gives the staged file its length and its headers.
 func (c *copier) prepare(p *pass) error {
-	if err := c.stage.room(p.total + p.WALBytes); err != nil {
-		return errors.Join(err, p.view.close())
+	if err := c.stage.room(p.total); err != nil {
+		return err
 	}
 	err := c.stage.db.Truncate(duckfile.BlockOffset(p.Limit, p.view.head.Current().BlockAllocSize))
 	if err == nil {
 		_, err = c.stage.db.WriteAt(p.view.head.Raw[:], 0)
 	}
-	if err != nil {
-		return errors.Join(stageError(c.stage.dir, err), p.view.close())
-	}
-	return nil
+	return stageError(c.stage.dir, err)
 }
 
 // resume takes up the pass of an earlier process if the database, all header
@@ -224,7 +253,7 @@ func (p *pass) countBelow(id int64) int64 {
 // explain turns a fault of the source's bytes into a Moving failure if the
 // header has moved meanwhile: then the bytes were somebody else's already.
 func (c *copier) explain(ctx context.Context, p *pass, err error) error {
-	now, herr := c.src.headers(ctx, c.o.sleep)
+	now, herr := c.src.headers(ctx, &c.o)
 	if herr == nil && !bytes.Equal(now.Raw[:], p.view.head.Raw[:]) {
 		return c.moved(p, now)
 	}
@@ -232,6 +261,6 @@ func (c *copier) explain(ctx context.Context, p *pass, err error) error {
 }
 
 func (c *copier) moved(p *pass, now *duckfile.Headers) error {
-	return failure.Errorf(failure.Moving, "the header of %s went from iteration %d to %d during the copy",
+	return moving(movedHeader, "the header of %s went from iteration %d to %d during the copy",
 		c.src.path, p.view.head.Current().Iteration, now.Current().Iteration)
 }

@@ -108,6 +108,16 @@ func (s *stage) room(need int64) error {
 	return nil
 }
 
+// read fills b from the copy at off; what lies beyond its end is zero.
+func (s *stage) read(b []byte, off int64) error {
+	n, err := s.db.ReadAt(b, off)
+	if err == io.EOF {
+		clear(b[n:])
+		err = nil
+	}
+	return stageError(s.dir, err)
+}
+
 // save makes the blocks below next durable and says so.
 func (s *stage) save(r record) error {
 	if err := s.db.Sync(); err != nil {
@@ -153,7 +163,7 @@ type piece struct {
 // writeWAL writes the pieces one after the other as the copy's WAL, or removes
 // it when there are none. It then reads back what it wrote: it must hold the
 // given number of commits, end with the last of them and have no marker.
-func (s *stage) writeWAL(ctx context.Context, pieces []piece, commits int64) (int64, error) {
+func (s *stage) writeWAL(ctx context.Context, pieces []piece, commits int64, h *duckfile.Headers) (int64, error) {
 	path := filepath.Join(s.dir, s.walName())
 	if len(pieces) == 0 {
 		if err := s.fs.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -167,7 +177,7 @@ func (s *stage) writeWAL(ctx context.Context, pieces []piece, commits int64) (in
 	}
 	size, err := fillWAL(ctx, f, pieces)
 	if err == nil {
-		err = checkWAL(f, size, commits)
+		err = checkWAL(f, size, commits, h)
 	}
 	return size, stageError(s.dir, errors.Join(err, f.Close()))
 }
@@ -182,19 +192,19 @@ func fillWAL(ctx context.Context, f vfs.File, pieces []piece) (int64, error) {
 			return size, err
 		}
 		if n != p.End-p.Start {
-			return size, failure.Errorf(failure.Moving, "the WAL %s became shorter while it was read", p.file.Name())
+			return size, moving(movedWAL, "the WAL %s became shorter while it was read", p.file.Name())
 		}
 	}
 	return size, f.Sync()
 }
 
-func checkWAL(f vfs.File, size, commits int64) error {
-	w, err := duckfile.ScanWAL(f, size, nil)
+func checkWAL(f vfs.File, size, commits int64, h *duckfile.Headers) error {
+	w, err := duckfile.ScanWAL(f, size, h)
 	if err != nil {
 		return err
 	}
 	if w.End != size || w.Commits != commits || len(w.Markers) > 0 {
-		return failure.Errorf(failure.Moving, "the WAL changed while it was read: %d commits in %d of %d bytes, want %d commits", w.Commits, w.End, size, commits)
+		return moving(movedWAL, "the WAL changed while it was read: %d commits in %d of %d bytes, want %d commits", w.Commits, w.End, size, commits)
 	}
 	return nil
 }
@@ -226,7 +236,7 @@ func (c *contextReader) Read(p []byte) (int, error) {
 
 // finish syncs the copy, checks every used block of what was stored and hashes
 // it.
-func (s *stage) finish(ctx context.Context, wal bool) ([]File, int64, error) {
+func (s *stage) finish(ctx context.Context, o *Options, wal, opaque bool) (files []File, blocks int64, err error) {
 	if err := s.db.Sync(); err != nil {
 		return nil, 0, stageError(s.dir, err)
 	}
@@ -234,11 +244,12 @@ func (s *stage) finish(ctx context.Context, wal bool) ([]File, int64, error) {
 	if err != nil {
 		return nil, 0, stageError(s.dir, err)
 	}
-	blocks, err := duckfile.CheckFile(s.db, info.Size, nil, nil)
-	if err != nil {
-		return nil, 0, fmt.Errorf("the copy %s does not read back as it was written: %w", s.db.Name(), err)
+	if !opaque {
+		if blocks, err = duckfile.CheckFile(s.db, info.Size, o.Key, nil); err != nil {
+			return nil, 0, fmt.Errorf("the copy %s does not read back as it was written: %w", s.db.Name(), err)
+		}
 	}
-	files := []File{{Name: s.name, Bytes: info.Size}}
+	files = []File{{Name: s.name, Bytes: info.Size}}
 	if files[0].SHA256, err = sum(ctx, s.db, info.Size); err != nil {
 		return nil, 0, err
 	}
