@@ -17,7 +17,8 @@ func TestCopyOptionsWithoutHold(t *testing.T) {
 	require.NoError(t, err)
 	d := &cfg.Databases[0]
 	d.Hold.OnError = config.OnErrorFail
-	options := (&Runner{Config: cfg}).copyOptions(d, "/backups/x")
+	options, err := (&Runner{Config: cfg}).copyOptions(d, "/backups/x")
+	require.NoError(t, err)
 	assert.True(t, options.Hold == nil)
 	assert.False(t, options.HoldRequired)
 	assert.Equal(t, "/srv/shop.duckdb", options.Path)
@@ -36,12 +37,15 @@ func TestCopyOptionsWithHold(t *testing.T) {
 	d := &cfg.Databases[0]
 	d.Hold.Mode, d.Hold.URL = config.HoldHTTP, server.URL+"/hold"
 	r := &Runner{Config: cfg}
-	options := r.copyOptions(d, "/backups/x")
+	options, err := r.copyOptions(d, "/backups/x")
+	require.NoError(t, err)
 	assert.False(t, options.HoldRequired)
 	require.NotNil(t, options.Hold)
 	_, err = options.Hold.Begin(t.Context())
 	require.ErrorContains(t, err, "begin a hold of /srv/shop.duckdb by http: another hold is active")
 	assert.Equal(t, "/hold/begin", called)
 	d.Hold.OnError = config.OnErrorFail
-	assert.True(t, r.copyOptions(d, "/backups/x").HoldRequired)
+	options, err = r.copyOptions(d, "/backups/x")
+	require.NoError(t, err)
+	assert.True(t, options.HoldRequired)
 }

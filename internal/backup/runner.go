@@ -58,11 +58,12 @@ func manifest(in *config.Database, key string, started time.Time, res *hotcopy.R
 			Path: in.Path, Device: res.Device, Inode: res.Inode, Bytes: res.SourceBytes,
 			Iteration: res.Iteration, StorageVersion: res.Storage, Library: res.Library,
 			BlockBytes: res.BlockBytes, Blocks: res.Blocks, FreeBlocks: res.FreeBlocks,
+			EngineVersion: res.EngineVersion, Encrypted: res.Encrypted, Opaque: res.Opaque,
 			OwnerPID: res.OwnerPID, OwnerExe: hotcopy.Executable(res.OwnerPID),
 		},
 		Acceptance: repo.Acceptance{
 			Rule: res.Rule, Attempts: res.Attempts, WALBytes: res.WALBytes, Commits: res.Commits,
-			BytesRead: res.BytesRead, BytesResumed: res.BytesResumed, Evidence: res.Evidence,
+			BytesRead: res.BytesRead, BytesResumed: res.BytesResumed, Cloned: res.Cloned, Evidence: res.Evidence,
 		},
 		Tool: tool,
 	}

@@ -3,13 +3,13 @@ package backup
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"golang.org/x/time/rate"
 
 	"canvasback/internal/checkpoint"
 	"canvasback/internal/config"
+	"canvasback/internal/duckfile"
 	"canvasback/internal/engine"
 	"canvasback/internal/failure"
 	"canvasback/internal/hold"
@@ -70,8 +70,6 @@ func (r *Runner) Copy(ctx context.Context, in job.CopyInput, progress func(job.P
 	if _, err := r.Repo.Sweep(d.Name, staleAfter, time.Now()); err != nil {
 		return res, err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, time.Duration(d.Copy.Timeout), fmt.Errorf("the copy took longer than copy.timeout, %s", time.Duration(d.Copy.Timeout)))
-	defer cancel()
 	if m, err = r.copyInto(ctx, d, key, progress); err != nil {
 		return res, err
 	}
@@ -86,7 +84,10 @@ func (r *Runner) copyInto(ctx context.Context, d *config.Database, key string, p
 	defer func() { err = errors.Join(err, stage.Close()) }()
 	started := time.Now().UTC().Truncate(time.Millisecond)
 	meter := newMeter("copy", progress)
-	options := r.copyOptions(d, stage.Dir())
+	options, err := r.copyOptions(d, stage.Dir())
+	if err != nil {
+		return nil, err
+	}
 	options.Progress = func(p hotcopy.Progress) { meter.report(p.Phase, p.Attempt, p.Done, p.Total) }
 	res, err := hotcopy.Copy(ctx, options)
 	if err != nil {
@@ -100,16 +101,25 @@ func (r *Runner) copyInto(ctx context.Context, d *config.Database, key string, p
 }
 
 // copyOptions are what the configuration says of a copy into dir.
-func (r *Runner) copyOptions(d *config.Database, dir string) hotcopy.Options {
+func (r *Runner) copyOptions(d *config.Database, dir string) (hotcopy.Options, error) {
+	key, err := config.ReadKeyFile(d.KeyFile)
+	if err != nil {
+		return hotcopy.Options{}, err
+	}
 	options := hotcopy.Options{
 		FS: r.fs, Path: d.Path, Dir: dir, Name: d.Name,
-		EngineVersion: d.EngineVersion, Settle: time.Duration(d.Copy.Settle), MaxAttempts: d.Copy.Attempts,
+		EngineVersion: d.EngineVersion, Settle: time.Duration(d.Copy.Settle), Barrier: d.Copy.Barrier,
+		MaxAttempts: d.Copy.Attempts, MaxTime: time.Duration(d.Copy.Timeout),
+		NeverClone: d.Copy.Clone == config.CloneNever, AllowNetwork: d.Copy.Network,
 		Limiter: limiter(d.Copy.Bandwidth),
+	}
+	if key != "" {
+		options.Key = duckfile.NewKey(key)
 	}
 	if h := hold.New(d.Hold, d.Path); h != nil { // a nil *hold.Hold would be a Hold
 		options.Hold, options.HoldRequired = h, d.Hold.OnError == config.OnErrorFail
 	}
-	return options
+	return options, nil
 }
 
 func limiter(b config.Bytes) *rate.Limiter {
@@ -176,9 +186,13 @@ func (r *Runner) check(ctx context.Context, d *config.Database, m *repo.Manifest
 		return err
 	}
 	defer func() { err = errors.Join(err, scratch.Discard()) }()
+	key, err := config.ReadKeyFile(d.KeyFile)
+	if err != nil {
+		return err
+	}
 	meter := newMeter("verify", progress)
 	v, err := verify.Run(ctx, verify.Request{
-		FS: r.fs, Dir: r.Repo.BackupDir(d.Name, m.ID), Manifest: m, Level: d.Verify.Level, Scratch: scratch.Dir(),
+		FS: r.fs, Dir: r.Repo.BackupDir(d.Name, m.ID), Manifest: m, Key: key, Level: d.Verify.Level, Scratch: scratch.Dir(),
 		MemoryLimit: d.Verify.MemoryLimit, Threads: d.Verify.Threads, Timeout: time.Duration(d.Verify.Timeout),
 		Assertions: assertions(d),
 		Progress:   func(phase string, done, total int64) { meter.report(phase, 1, done, total) },

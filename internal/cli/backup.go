@@ -26,6 +26,7 @@ type backupFlags struct {
 	engineVersion string
 	bandwidth     config.Bytes
 	settle        config.Duration
+	keyFile       string
 }
 
 func newBackupCommand(a *app) *cobra.Command {
@@ -63,6 +64,7 @@ file, --database takes names in it, and the other flags override it.`,
 	fl.StringVar(&f.config, "config", "", "configuration `FILE` of the worker")
 	fl.IntVar(&f.keepLast, "keep-last", config.DefaultKeepLast, "verified backups to keep; -1 keeps all")
 	fl.StringVar(&f.engineVersion, "engine-version", "", "DuckDB `VERSION` of the process that holds the database, such as 1.4.1")
+	keyFileFlag(cmd, &f.keyFile)
 	fl.Var(&f.bandwidth, "bandwidth", "bytes read from the database per second, such as 50MB (default unlimited)")
 	fl.Var(&f.settle, "settle", "how long the header must hold still where nothing else proves the copy (default 5s)")
 	return cmd
@@ -87,6 +89,9 @@ func (f *backupFlags) configuration(cmd *cobra.Command) (*config.Config, []strin
 		}
 		if cmd.Flags().Changed("bandwidth") {
 			db.Copy.Bandwidth = f.bandwidth
+		}
+		if cmd.Flags().Changed("key-file") {
+			db.KeyFile = f.keyFile
 		}
 		if cmd.Flags().Changed("settle") {
 			db.Copy.Settle = f.settle

@@ -68,3 +68,9 @@ func must(err error) {
 		panic(err)
 	}
 }
+
+// keyFileFlag names the file with the key of an encrypted database: a key given
+// as an argument would be seen by everyone on the machine.
+func keyFileFlag(cmd *cobra.Command, file *string) {
+	cmd.Flags().StringVar(file, "key-file", "", "`FILE` with the key of an encrypted database")
+}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"canvasback/internal/config"
 	"canvasback/internal/engine"
 	"canvasback/internal/failure"
 	"canvasback/internal/job"
@@ -20,7 +21,7 @@ import (
 
 func newRestoreCommand(a *app) *cobra.Command {
 	s := &stored{}
-	var target string
+	var target, keyFile string
 	var keepOld bool
 	cmd := &cobra.Command{
 		Use:   "restore --repository DIR --database NAME --target FILE",
@@ -33,24 +34,29 @@ An existing FILE is refused; --keep-old renames it to FILE.before-TIME first,
 with its WAL. A file that a process holds open is always refused.`,
 		Example: `  starter restore --repository /backups --database shop --target /var/lib/shop/shop.duckdb
   starter restore --repository /backups --database shop --backup 20261123T034600Z-i42-1f3a --target /tmp/look.duckdb`,
-		RunE: func(*cobra.Command, []string) error { return a.restore(s, target, keepOld) },
+		RunE: func(*cobra.Command, []string) error { return a.restore(s, target, keyFile, keepOld) },
 	}
 	s.repositoryFlag(cmd)
 	s.databaseFlag(cmd)
 	s.backupFlag(cmd)
 	cmd.Flags().StringVar(&target, "target", "", "database `FILE` to make")
 	must(cmd.MarkFlagRequired("target"))
+	keyFileFlag(cmd, &keyFile)
 	cmd.Flags().BoolVar(&keepOld, "keep-old", false, "move an existing target aside instead of refusing it")
 	return cmd
 }
 
-func (a *app) restore(s *stored, target string, keepOld bool) error {
+func (a *app) restore(s *stored, target, keyFile string, keepOld bool) error {
 	if target == "" {
 		return usagef("--target is empty: name the database file to make")
 	}
 	abs, err := filepath.Abs(target)
 	if err != nil {
 		return failure.Errorf(failure.TargetBad, "target %s: %w", target, err)
+	}
+	key, err := config.ReadKeyFile(keyFile)
+	if err != nil {
+		return err
 	}
 	r, err := s.open()
 	if err != nil {
@@ -59,7 +65,9 @@ func (a *app) restore(s *stored, target string, keepOld bool) error {
 	bar := a.progress()
 	res, err := restore.Run(a.ctx, restore.Request{
 		FS: vfs.OS(), Repo: r, Database: s.database, Backup: s.backup, Target: abs, KeepOld: keepOld,
-		Scan: scanFile,
+		Scan: func(ctx context.Context, path string, readWrite bool) ([]repo.Table, error) {
+			return scanFile(ctx, path, key, readWrite)
+		},
 		Progress: func(done, total int64) {
 			bar.update(job.Progress{Step: "restore", Phase: "copy", Done: done, Total: total})
 		},
@@ -96,13 +104,13 @@ func writeRestored(w io.Writer, res *restore.Result) error {
 }
 
 // scanFile reads a restored file with the engine.
-func scanFile(ctx context.Context, path string, readWrite bool) (tables []repo.Table, err error) {
+func scanFile(ctx context.Context, path, key string, readWrite bool) (tables []repo.Table, err error) {
 	scratch, err := os.MkdirTemp("", "canvasback-restore-")
 	if err != nil {
 		return nil, failure.Errorf(failure.Engine, "a directory for the engine: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
-	report, err := engine.Scan(ctx, engine.ScanRequest{Path: path, ReadWrite: readWrite, Level: engine.LevelFull, TempDir: scratch})
+	report, err := engine.Scan(ctx, engine.ScanRequest{Path: path, Key: key, ReadWrite: readWrite, Level: engine.LevelFull, TempDir: scratch})
 	switch {
 	case err == nil:
 	case ctx.Err() != nil:

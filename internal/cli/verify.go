@@ -19,7 +19,7 @@ import (
 
 func newVerifyCommand(a *app) *cobra.Command {
 	s := &stored{}
-	var file string
+	var file, keyFile string
 	cmd := &cobra.Command{
 		Use:   "verify --repository DIR --database NAME",
 		Short: "Verify a backup anew: its bytes, its blocks, every row",
@@ -37,12 +37,16 @@ configuration file apply.`,
 			if err != nil {
 				return err
 			}
+			if keyFile != "" {
+				db.KeyFile = keyFile
+			}
 			return a.verify(s, db)
 		},
 	}
 	s.repositoryFlag(cmd)
 	s.databaseFlag(cmd)
 	s.backupFlag(cmd)
+	keyFileFlag(cmd, &keyFile)
 	cmd.Flags().StringVar(&file, "config", "", "configuration `FILE` of the worker")
 	return cmd
 }
@@ -135,6 +139,10 @@ func (a *app) runVerify(r *repo.Repo, m *repo.Manifest, db *config.Database) (v 
 			a.notef("%v", rmErr)
 		}
 	}()
+	key, err := config.ReadKeyFile(db.KeyFile)
+	if err != nil {
+		return nil, err
+	}
 	var assertions []engine.Assertion
 	for _, x := range db.Assertions {
 		assertions = append(assertions, engine.Assertion{Name: x.Name, SQL: x.SQL, Expect: x.Expect, Timeout: time.Duration(x.Timeout)})
@@ -142,7 +150,7 @@ func (a *app) runVerify(r *repo.Repo, m *repo.Manifest, db *config.Database) (v 
 	bar := a.progress()
 	defer bar.end()
 	v, err = verify.Run(a.ctx, verify.Request{
-		FS: vfs.OS(), Dir: r.BackupDir(m.Database, m.ID), Manifest: m, Level: db.Verify.Level, Scratch: scratch,
+		FS: vfs.OS(), Dir: r.BackupDir(m.Database, m.ID), Manifest: m, Key: key, Level: db.Verify.Level, Scratch: scratch,
 		MemoryLimit: db.Verify.MemoryLimit, Threads: db.Verify.Threads, Timeout: time.Duration(db.Verify.Timeout),
 		Assertions: assertions,
 		Progress: func(phase string, done, total int64) {

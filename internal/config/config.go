@@ -16,6 +16,7 @@ type Database struct {
 	Name          string      `yaml:"name"`           // ^[a-z0-9][a-z0-9._-]{0,63}$
 	Path          string      `yaml:"path"`           // absolute after loading
 	EngineVersion string      `yaml:"engine_version"` // the owner's DuckDB ("1.4.1"), vouched for by the operator; empty: unknown
+	KeyFile       string      `yaml:"key_file"`       // file with the key of an encrypted database; without it the copy is opaque
 	Checkpoint    Checkpoint  `yaml:"checkpoint"`
 	Hold          Hold        `yaml:"hold"`
 	Copy          Copy        `yaml:"copy"`
@@ -60,12 +61,21 @@ type Hold struct {
 	OnError  string   `yaml:"on_error"` // continue (default): without the hold the copy goes on by the other rules; fail: it fails
 }
 
+// What copy.clone may say.
+const (
+	CloneAuto  = "auto"
+	CloneNever = "never"
+)
+
 // Copy bounds what the copy may take.
 type Copy struct {
-	Bandwidth Bytes    `yaml:"bandwidth"` // bytes per second read from the database, 0: unlimited
-	Settle    Duration `yaml:"settle"`    // rule C: how long the header must hold still, default 5s
-	Attempts  int      `yaml:"attempts"`  // default 60
-	Timeout   Duration `yaml:"timeout"`   // for all attempts of one activity, default 6h
+	Bandwidth Bytes    `yaml:"bandwidth"`     // bytes per second read from the database, 0: unlimited
+	Settle    Duration `yaml:"settle"`        // rule C: how long the header must hold still, default 5s
+	Barrier   bool     `yaml:"barrier"`       // rule C: sync the database before waiting
+	Clone     string   `yaml:"clone"`         // auto (default): clone where the file system can; never: the copy shares no blocks with the database
+	Network   bool     `yaml:"allow_network"` // copy from a network file system, though its cache may be stale
+	Attempts  int      `yaml:"attempts"`      // default 60
+	Timeout   Duration `yaml:"timeout"`       // for all attempts of one activity, default 6h
 }
 
 // Verify says how deep a copy is checked.

@@ -39,6 +39,7 @@ func (c *Config) fillIn() {
 		setDefault(&d.Hold.Deadline, DefaultHoldDeadline)
 		setDefault(&d.Hold.OnError, OnErrorContinue)
 		setDefault(&d.Copy.Settle, DefaultSettle)
+		setDefault(&d.Copy.Clone, CloneAuto)
 		setDefault(&d.Copy.Attempts, DefaultCopyAttempts)
 		setDefault(&d.Copy.Timeout, DefaultCopyTimeout)
 		setDefault(&d.Verify.Level, DefaultVerifyLevel)

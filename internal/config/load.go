@@ -156,6 +156,7 @@ func (c *Config) absolute(dir string) {
 	for i := range c.Databases {
 		d := &c.Databases[i]
 		d.Path = from(d.Path)
+		d.KeyFile = from(d.KeyFile)
 		d.Checkpoint.Socket = from(d.Checkpoint.Socket)
 		d.Hold.Socket = from(d.Hold.Socket)
 		// A bare command name is looked up in PATH.

@@ -38,7 +38,7 @@ func TestLoad(t *testing.T) {
 				Name: "shop", Path: dir + "/shop.duckdb",
 				Checkpoint: Checkpoint{Mode: "none", Timeout: Duration(time.Minute), OnError: "continue"},
 				Hold:       Hold{Mode: "none", Timeout: Duration(30 * time.Second), Deadline: Duration(10 * time.Minute), OnError: "continue"},
-				Copy:       Copy{Settle: Duration(5 * time.Second), Attempts: 60, Timeout: Duration(6 * time.Hour)},
+				Copy:       Copy{Settle: Duration(5 * time.Second), Clone: CloneAuto, Attempts: 60, Timeout: Duration(6 * time.Hour)},
 				Verify:     Verify{Level: "full", Timeout: Duration(time.Hour)},
 				Retention:  Retention{KeepLast: 10},
 			}},
@@ -56,11 +56,11 @@ func TestLoad(t *testing.T) {
 		shop, ok := c.Database("shop")
 		require.True(t, ok)
 		assert.Equal(t, Database{
-			Name: "shop", Path: "/srv/shop.duckdb", EngineVersion: "1.4.1",
+			Name: "shop", Path: "/srv/shop.duckdb", EngineVersion: "1.4.1", KeyFile: dir + "/shop.key",
 			Checkpoint: Checkpoint{Mode: "command", Command: []string{dir + "/bin/fold", "--now"}, Timeout: Duration(10 * time.Second), OnError: "fail"},
 			Hold: Hold{Mode: "command", Command: []string{dir + "/bin/hold", "quietly"}, Timeout: Duration(5 * time.Second),
 				Deadline: Duration(2 * time.Minute), OnError: "fail"},
-			Copy:       Copy{Bandwidth: 64e6, Settle: Duration(90 * time.Second), Attempts: 7, Timeout: Duration(2 * time.Hour)},
+			Copy:       Copy{Bandwidth: 64e6, Settle: Duration(90 * time.Second), Barrier: true, Clone: CloneNever, Network: true, Attempts: 7, Timeout: Duration(2 * time.Hour)},
 			Verify:     Verify{Level: "open", MemoryLimit: "2GB", Threads: 3, Timeout: Duration(10 * time.Minute)},
 			Retention:  Retention{KeepLast: KeepAll},
 			Assertions: []Assertion{{Name: "orders", SQL: "select count(*) > 0 from orders", Expect: "true", Timeout: Duration(time.Minute)}},
@@ -82,9 +82,10 @@ databases:
   - name: shop
     path: /srv/shop.duckdb
     engine_version: 1.4.1
+    key_file: shop.key
     checkpoint: {mode: command, command: [bin/fold, --now], timeout: 10s, on_error: fail}
     hold: {mode: command, command: [bin/hold, quietly], timeout: 5s, deadline: 2m, on_error: fail}
-    copy: {bandwidth: 64MB, settle: 1m30s, attempts: 7, timeout: 2h}
+    copy: {bandwidth: 64MB, settle: 1m30s, barrier: true, clone: never, allow_network: true, attempts: 7, timeout: 2h}
     verify: {level: open, memory_limit: 2GB, threads: 3, timeout: 10m}
     retention: {keep_last: -1}
     assertions:
@@ -152,6 +153,8 @@ func TestLoadRefuses(t *testing.T) {
 			`:6: databases[0].engine_version: "1.4" is not a DuckDB version such as 1.4.1`,
 			`:7: databases[0].verify.level: "deep" is not one of bytes, open, full`,
 			`:7: databases[0].verify.memory_limit: "lots" is not a size such as 512MB or 2GB`}},
+		{"clones", head + "  copy: {clone: always}\n", []string{
+			`:6: databases[0].copy.clone: "always" is not one of auto, never`}},
 		{"memory of nothing", head + "  verify: {memory_limit: 0.0GB}\n", []string{
 			`:6: databases[0].verify.memory_limit: "0.0GB" is not a size such as 512MB or 2GB`}},
 		{"unknown checkpoint mode", head + "  checkpoint: {mode: force, on_error: shrug}\n", []string{

@@ -87,6 +87,7 @@ func (d *Database) check(at string) []fault {
 
 	k.require(d.Copy.Bandwidth >= 0, "copy.bandwidth", "%s is negative", d.Copy.Bandwidth)
 	k.require(d.Copy.Settle > 0, "copy.settle", "%s is no waiting time: more than 0", d.Copy.Settle)
+	k.require(d.Copy.Clone == CloneAuto || d.Copy.Clone == CloneNever, "copy.clone", "%q is not one of auto, never", d.Copy.Clone)
 	k.require(d.Copy.Attempts >= 1, "copy.attempts", "%d is not a number of attempts: at least 1", d.Copy.Attempts)
 	k.require(d.Copy.Timeout > 0, "copy.timeout", "%s is no time limit: more than 0", d.Copy.Timeout)
 

@@ -47,6 +47,7 @@ const (
 // must exist and is where the engine spills. Timeout 0 means no limit.
 type ScanRequest struct {
 	Path        string        `json:"path"`
+	Key         string        `json:"key,omitempty"` // of an encrypted database; a secret, it travels by the child's stdin only
 	ReadWrite   bool          `json:"read_write"`
 	Level       Level         `json:"level"`
 	Assertions  []Assertion   `json:"assertions,omitempty"`

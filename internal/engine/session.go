@@ -25,6 +25,7 @@ type limits struct {
 	TempDir     string
 	MemoryLimit string
 	Threads     int
+	Key         string // of an encrypted file
 }
 
 // openSession attaches the file at the absolute path.
@@ -59,8 +60,11 @@ func (s *session) open(ctx context.Context, path string, readOnly bool, lim limi
 	if !readOnly {
 		mode = "READ_WRITE"
 	}
+	if lim.Key != "" {
+		mode += ", ENCRYPTION_KEY " + quoteText(lim.Key)
+	}
 	if err := s.exec(ctx, fmt.Sprintf("ATTACH %s AS %s (TYPE duckdb, %s)", quoteText(path), quoteName(s.alias), mode)); err != nil {
-		return err
+		return withoutKey(err, lim.Key)
 	}
 	for _, stmt := range []string{
 		"USE " + quoteName(s.alias),
@@ -73,6 +77,14 @@ func (s *session) open(ctx context.Context, path string, readOnly bool, lim limi
 		}
 	}
 	return nil
+}
+
+// withoutKey hides the key where the engine quotes the statement it was in.
+func withoutKey(err error, key string) error {
+	if key == "" || !strings.Contains(err.Error(), key) {
+		return err
+	}
+	return errors.New(strings.ReplaceAll(err.Error(), key, "(key)"))
 }
 
 func settings(lim limits) []string {

@@ -184,7 +184,7 @@ func (c *copier) try(ctx context.Context, p *pass) (res *Result, err error) {
 		Iteration: cur.Iteration, Storage: p.view.head.StorageVersion(), Library: p.view.head.Main.Library,
 		EngineVersion: c.engineVersion(),
 		Device:        c.src.info.Dev, Inode: c.src.info.Ino, SourceBytes: c.src.info.Size,
-		BlockBytes: cur.BlockAllocSize, Blocks: blocks, FreeBlocks: int64(len(p.free.Free)), Opaque: p.opaque(),
+		BlockBytes: cur.BlockAllocSize, Blocks: blocks, FreeBlocks: int64(len(p.free.Free)), Encrypted: p.view.head.Main.Encrypted(), Opaque: p.opaque(),
 		OwnerPID: c.ownerPID, Held: c.locked,
 		Commits: p.Commits, WALBytes: p.WALBytes, BytesRead: c.bytesRead, BytesResumed: c.resumed, Cloned: p.cloned,
 		Files: files,

@@ -82,6 +82,7 @@ type Result struct {
 	BlockBytes    int64
 	Blocks        int64 // used ones
 	FreeBlocks    int64
+	Encrypted     bool
 	Opaque        bool // encrypted, copied without its key: no block was looked into
 	OwnerPID      int
 	Held          bool

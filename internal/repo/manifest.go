@@ -50,6 +50,9 @@ type Source struct {
 	BlockBytes     int64  `json:"block_bytes"`
 	Blocks         int64  `json:"blocks"`
 	FreeBlocks     int64  `json:"free_blocks"`
+	EngineVersion  string `json:"engine_version,omitempty"` // the owner's, as the operator or its hook says
+	Encrypted      bool   `json:"encrypted,omitempty"`
+	Opaque         bool   `json:"opaque,omitempty"` // copied without its key
 	OwnerPID       int    `json:"owner_pid,omitempty"`
 	OwnerExe       string `json:"owner_exe,omitempty"`
 }
@@ -63,6 +66,7 @@ type Acceptance struct {
 	Commits      int64             `json:"commits"`
 	BytesRead    int64             `json:"bytes_read"`
 	BytesResumed int64             `json:"bytes_resumed"`
+	Cloned       bool              `json:"cloned,omitempty"`
 	Evidence     map[string]string `json:"evidence"`
 }
 

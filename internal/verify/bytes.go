@@ -63,20 +63,28 @@ func hashes(ctx context.Context, req *Request) error {
 }
 
 // blocks checks the headers, the free list and every used block.
-func blocks(ctx context.Context, req *Request, f repo.File) (n int64, err error) {
+func blocks(ctx context.Context, req *Request, f repo.File) (head *duckfile.Headers, n int64, err error) {
+	var key *duckfile.Key
+	if req.Key != "" {
+		key = duckfile.NewKey(req.Key)
+	}
 	err = withFile(req, f, func(file vfs.File) error {
-		n, err = duckfile.CheckFile(&contextReader{ctx, file}, f.Bytes, nil, func(done, total int64) { req.Progress(PhaseBlocks, done, total) })
+		r := &contextReader{ctx, file}
+		n, err = duckfile.CheckFile(r, f.Bytes, key, func(done, total int64) { req.Progress(PhaseBlocks, done, total) })
+		if err == nil {
+			head, err = duckfile.ReadHeaders(r, key)
+		}
 		return formatVerdict(filepath.Join(req.Dir, f.Name), err)
 	})
-	return n, err
+	return head, n, err
 }
 
 // wal checks that the WAL holds whole commits up to its last byte, and no
 // checkpoint marker: behind one the engine may drop what it holds.
-func wal(ctx context.Context, req *Request, f repo.File) (needsWrite bool, err error) {
+func wal(ctx context.Context, req *Request, f repo.File, head *duckfile.Headers) (needsWrite bool, err error) {
 	name := filepath.Join(req.Dir, f.Name)
 	err = withFile(req, f, func(file vfs.File) error {
-		w, err := duckfile.ScanWAL(&contextReader{ctx, file}, f.Bytes, nil)
+		w, err := duckfile.ScanWAL(&contextReader{ctx, file}, f.Bytes, head)
 		if err != nil {
 			return formatVerdict(name, err)
 		}
@@ -103,6 +111,8 @@ func formatVerdict(name string, err error) error {
 		return nil
 	case errors.Is(err, duckfile.ErrUnsupported):
 		return failure.Errorf(failure.NewerStorage, "%s: %w", name, err)
+	case errors.Is(err, duckfile.ErrWrongKey):
+		return failure.Errorf(failure.WrongKey, "%s: %w", name, err)
 	case errors.Is(err, duckfile.ErrEncrypted):
 		return failure.Errorf(failure.Encrypted, "%s: %w", name, err)
 	case errors.Is(err, duckfile.ErrCorrupt), errors.Is(err, duckfile.ErrTruncated), errors.Is(err, duckfile.ErrNotDuckDB):

@@ -17,6 +17,7 @@ import (
 func read(ctx context.Context, req *Request, files parts, needsWrite bool, v *repo.Verification) (err error) {
 	scan := engine.ScanRequest{
 		Path:        filepath.Join(req.Dir, files.main.Name),
+		Key:         req.Key,
 		Level:       engine.Level(req.Level),
 		Assertions:  req.Assertions,
 		TempDir:     req.Scratch,

@@ -16,6 +16,7 @@ package verify
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"time"
@@ -26,9 +27,10 @@ import (
 	"canvasback/internal/vfs"
 )
 
-// ErrStructure means that bytes and blocks of the backup are good and that the
-// engine linked into this program is too old to open it.
-var ErrStructure = errors.New("verify: the engine is too old to open the backup")
+// ErrStructure means that the backup is good as far as it was looked into, and
+// that it cannot be opened here: the engine linked into this program is too old
+// for it, or it is encrypted and there is no key.
+var ErrStructure = errors.New("verify: the backup cannot be opened here")
 
 // Levels of verification: each includes the ones before.
 const (
@@ -50,6 +52,7 @@ type Request struct {
 	FS          vfs.FS
 	Dir         string // the backup's directory
 	Manifest    *repo.Manifest
+	Key         string // of an encrypted database; empty: none, and one is only checked by its bytes
 	Level       string // empty: LevelFull
 	Scratch     string // existing directory for scratch copies and what the engine spills
 	MemoryLimit string // DuckDB's form, "2GB"; empty: the engine's default
@@ -95,12 +98,17 @@ func steps(ctx context.Context, req *Request, v *repo.Verification) error {
 	if err := hashes(ctx, req); err != nil {
 		return err
 	}
-	if v.Blocks, err = blocks(ctx, req, files.main); err != nil {
+	if req.Manifest.Source.Opaque && req.Key == "" {
+		return fmt.Errorf("%w: %s: it is encrypted and no key was given: its bytes are those that were copied, its blocks were not looked into", ErrStructure, req.Dir)
+	}
+	head, n, err := blocks(ctx, req, files.main)
+	if err != nil {
 		return err
 	}
+	v.Blocks = n
 	needsWrite := false
 	if files.wal != nil {
-		if needsWrite, err = wal(ctx, req, *files.wal); err != nil {
+		if needsWrite, err = wal(ctx, req, *files.wal, head); err != nil {
 			return err
 		}
 	}
