@@ -32,18 +32,9 @@ func testFile(count int64, free ...int64) []byte {
 		le.PutUint64(s[56:], 1)
 		seal(s)
 	}
-	list := le.AppendUint64(nil, uint64(len(free)))
-	for _, id := range free {
-		list = le.AppendUint64(list, uint64(id))
-	}
-	list = le.AppendUint64(list, 1) // one shared block
-	list = le.AppendUint64(list, 1)
-	list = le.AppendUint32(list, 2)
-	list = le.AppendUint64(list, 1) // one metadata block
-	list = le.AppendUint64(list, 0)
-	list = le.AppendUint64(list, 0xff)
-	chainInto(file[BlocksStart:BlocksStart+a], list)
-	seal(file[BlocksStart : BlocksStart+a])
+	b := file[BlocksStart : BlocksStart+a]
+	chainOver(b[8:], freeListData(count, free), (a-8)/64&^7)
+	seal(b)
 	for id := int64(1); id < count; id++ {
 		b := file[BlockOffset(id, a):BlockOffset(id+1, a)]
 		for i := range b {
@@ -54,11 +45,26 @@ func testFile(count int64, free ...int64) []byte {
 	return file
 }
 
-// chainInto lays data out over as many sub-blocks of block 0 as it needs.
-func chainInto(block, data []byte) {
-	s := SubBlockSize(int64(len(block)))
+// freeListData is the free list as one stream: the free blocks, a shared one
+// and a metadata block.
+func freeListData(count int64, free []int64) []byte {
+	le := binary.LittleEndian
+	list := le.AppendUint64(nil, uint64(len(free)))
+	for _, id := range free {
+		list = le.AppendUint64(list, uint64(id))
+	}
+	list = le.AppendUint64(list, 1)
+	list = le.AppendUint64(list, uint64(count-1))
+	list = le.AppendUint32(list, 2)
+	list = le.AppendUint64(list, 1)
+	list = le.AppendUint64(list, 0)
+	return le.AppendUint64(list, 0xff)
+}
+
+// chainOver lays data out over as many sub-blocks of s bytes as it needs.
+func chainOver(payload, data []byte, s int64) {
 	for k := int64(0); ; k++ {
-		sub := block[8+k*s : 8+(k+1)*s]
+		sub := payload[k*s : (k+1)*s]
 		n := copy(sub[8:], data)
 		data = data[n:]
 		if len(data) == 0 {

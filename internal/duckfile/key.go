@@ -9,32 +9,37 @@ import (
 // Key is the secret of an encrypted database as its owner gives it to ATTACH.
 // It serves any number of files: each derives its own AES key from it. It is
 // never printed.
-type Key struct{ secret []byte }
+type Key struct {
+	// A function, because package fmt prints an address of it even where it
+	// calls no method, as in the unexported field of another struct.
+	secret func() []byte
+}
 
 const hiddenKey = "key(hidden)"
 
 // NewKey takes the text of DuckDB's ENCRYPTION_KEY: base64 if it decodes as
 // such, else the bytes themselves. It does not judge it; the file's canary does.
 func NewKey(secret string) *Key {
-	if b, ok := decodeBase64(secret); ok {
-		return &Key{b}
+	b, ok := decodeBase64(secret)
+	if !ok {
+		b = []byte(secret)
 	}
-	return &Key{[]byte(secret)}
+	return &Key{func() []byte { return b }}
 }
 
-func (k *Key) String() string { return hiddenKey }
+func (k Key) String() string { return hiddenKey }
 
 // Format hides the key from every verb of package fmt.
-func (k *Key) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(hiddenKey)) }
+func (k Key) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(hiddenKey)) }
 
 // MarshalText hides the key from encoders.
-func (k *Key) MarshalText() ([]byte, error) { return []byte(hiddenKey), nil }
+func (k Key) MarshalText() ([]byte, error) { return []byte(hiddenKey), nil }
 
 // derive is the AES-256 key of the file with this identifier.
-func (k *Key) derive(identifier [16]byte) [32]byte {
+func (k Key) derive(identifier [16]byte) [32]byte {
 	h := sha256.New()
 	h.Write(identifier[:])
-	h.Write(k.secret)
+	h.Write(k.secret())
 	return [32]byte(h.Sum(nil))
 }
 

@@ -165,27 +165,3 @@ func TestScanWALLargeFrame(t *testing.T) {
 	assert.Equal(t, int64(1), w.Commits)
 	assert.NoError(t, w.Tail)
 }
-
-func FuzzWAL(f *testing.F) {
-	f.Add(join(walHeader, entry(26, 1, 2), flush(), marker(), flush()))
-	f.Add(join(walHeader, entry(29), marker(), flush(), entry(23), flush()))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		w, err := ScanWAL(bytes.NewReader(b), int64(len(b)), nil)
-		if err != nil {
-			requireFormatError(t, err)
-			return
-		}
-		require.LessOrEqual(t, w.End, int64(len(b)))
-		if w.Commits == 0 {
-			require.Nil(t, w.Keep())
-			return
-		}
-		// What is kept is a log of its own: the same commits, no marker, no tail.
-		k := kept(w, b)
-		again := scanBytes(t, k)
-		require.Equal(t, w.Commits, again.Commits)
-		require.Empty(t, again.Markers)
-		require.Equal(t, int64(len(k)), again.End)
-		require.NoError(t, again.Tail)
-	})
-}

@@ -12,97 +12,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestReadHeaders(t *testing.T) {
-	h, err := ReadHeaders(bytes.NewReader(testFile(3, 2)), nil)
-	require.NoError(t, err)
-	assert.Equal(t, uint64(4), h.Current().Iteration, "the first slot has the higher iteration")
-	assert.Equal(t, "v1.5.6", h.Main.Library)
-	assert.Equal(t, uint64(64), h.StorageVersion())
-	assert.Equal(t, int64(MinBlockSize), h.Current().BlockAllocSize)
-}
-
-func TestReadHeadersEqualIterationsMeanTheSecondSlot(t *testing.T) {
-	f := testFile(1)
-	binary.LittleEndian.PutUint64(f[HeaderSize+8:], 3)
-	seal(f[HeaderSize : 2*HeaderSize])
-	h, err := ReadHeaders(bytes.NewReader(f), nil)
-	require.NoError(t, err)
-	assert.Same(t, &h.Slots[1], h.Current())
-}
-
-func TestStorageVersions(t *testing.T) {
-	for v := uint64(60); v < 75; v++ {
-		f := testFile(1)
-		binary.LittleEndian.PutUint64(f[12:], v)
-		seal(f[:HeaderSize])
-		_, err := ReadHeaders(bytes.NewReader(f), nil)
-		assert.Equal(t, v >= 64 && v <= 69, err == nil, "version %d: %v", v, err)
-		if err != nil {
-			assert.ErrorIs(t, err, ErrUnsupported)
-		}
-	}
-	for compat, ok := range map[uint64]bool{63: false, 64: true, 69: true, 70: false} {
-		f := testFile(1)
-		binary.LittleEndian.PutUint64(f[12:], VersionInHeader)
-		seal(f[:HeaderSize])
-		binary.LittleEndian.PutUint64(f[HeaderSize+56:], compat)
-		seal(f[HeaderSize : 2*HeaderSize])
-		h, err := ReadHeaders(bytes.NewReader(f), nil)
-		require.Equal(t, ok, err == nil, "compatibility %d: %v", compat, err)
-		if ok {
-			assert.Equal(t, compat, h.StorageVersion())
-		}
-	}
-}
-
-// requireFormatError: a parser may fail on bytes only with one of its own.
-func requireFormatError(t testing.TB, err error, context ...any) {
-	t.Helper()
-	var fe *FormatError
-	require.True(t, errors.As(err, &fe), "%v: %v", context, err)
-	for _, e := range []error{ErrCorrupt, ErrNotDuckDB, ErrUnsupported, ErrEncrypted, ErrTruncated} {
-		if errors.Is(err, e) {
-			return
-		}
-	}
-	t.Fatalf("%v: no sentinel in %v", context, err)
-}
-
-func TestHeadersTruncated(t *testing.T) {
-	f := testFile(1)
-	for n := range BlocksStart {
-		_, err := ParseHeaders(f[:n], nil)
-		requireFormatError(t, err, n)
-	}
-}
-
-func TestHeadersFlipped(t *testing.T) {
-	f := testFile(1)
-	for i := range BlocksStart {
-		f[i] ^= 0x40
-		_, err := ParseHeaders(f[:BlocksStart], nil)
-		requireFormatError(t, err, i)
-		f[i] ^= 0x40
-	}
-}
-
-func TestHeaderFieldsAtTheirLimits(t *testing.T) {
-	limits := []uint64{0, 1, 1 << 14, 1<<18 + 1, 1 << 31, 1<<62 - 1, 1 << 62, 1<<63 - 1, 1 << 63, 1<<64 - 1}
-	for off := 8; off < 64; off += 8 {
-		for _, v := range limits {
-			f := testFile(3, 2)
-			binary.LittleEndian.PutUint64(f[HeaderSize+off:], v)
-			seal(f[HeaderSize : 2*HeaderSize])
-			checkAny(t, f, fmt.Sprintf("field at %d = %d", off, v))
-		}
-	}
-}
-
 // checkAny runs everything over a file and accepts any outcome but a panic, a
 // foreign error or an allocation that the file does not justify.
-func checkAny(t testing.TB, f []byte, context string) {
+func checkAny(t testing.TB, f []byte, key *Key, context string) {
 	r := bytes.NewReader(f)
-	h, err := ReadHeaders(r, nil)
+	h, err := ReadHeaders(r, key)
 	if err != nil {
 		requireFormatError(t, err, context)
 		return
@@ -112,7 +26,7 @@ func checkAny(t testing.TB, f []byte, context string) {
 		requireFormatError(t, err, context)
 	}
 	require.LessOrEqual(t, len(l.Free), len(f)/8, context)
-	if _, err := CheckFile(r, int64(len(f)), nil, nil); err != nil {
+	if _, err := CheckFile(r, int64(len(f)), key, nil); err != nil {
 		requireFormatError(t, err, context)
 	}
 }
@@ -128,6 +42,7 @@ func TestReadFreeList(t *testing.T) {
 	l, err := ReadFreeList(bytes.NewReader(f), h)
 	require.NoError(t, err)
 	assert.Equal(t, free, l.Free)
+	assert.Equal(t, []SharedBlock{{ID: 119, Uses: 2}}, l.Shared)
 	assert.Equal(t, []MetaBlock{{ID: 0, FreeMask: 0xff}}, l.Meta)
 	assert.Equal(t, []int64{0}, l.Chain)
 	assert.True(t, l.IsFree(42))
@@ -146,7 +61,7 @@ func TestFreeListFieldsAtTheirLimits(t *testing.T) {
 			block := f[BlocksStart : BlocksStart+MinBlockSize]
 			binary.LittleEndian.PutUint64(block[list+8*word:], v)
 			seal(block)
-			checkAny(t, f, fmt.Sprintf("word %d = %#x", word, v))
+			checkAny(t, f, nil, fmt.Sprintf("word %d = %#x", word, v))
 		}
 	}
 }
@@ -210,23 +125,4 @@ func TestReadErrorsAreNoVerdict(t *testing.T) {
 	assert.ErrorIs(t, err, disk)
 	_, err = ReadFreeList(failingReader{io.EOF}, oneBlock)
 	assert.ErrorIs(t, err, ErrTruncated)
-}
-
-func FuzzFile(f *testing.F) {
-	f.Add(testFile(1))
-	f.Add(testFile(4, 2, 3))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		checkAny(t, b, "as it is")
-		if len(b) >= BlocksStart {
-			// Past the checksums, where the fields are believed.
-			for off := 0; off < BlocksStart; off += HeaderSize {
-				seal(b[off : off+HeaderSize])
-			}
-			checkAny(t, b, "headers sealed")
-		}
-		if len(b) >= BlocksStart+MinBlockSize {
-			seal(b[BlocksStart : BlocksStart+MinBlockSize])
-			checkAny(t, b, "block 0 sealed")
-		}
-	})
 }

@@ -1,0 +1,152 @@
+package duckfile
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// FuzzHeaders: what is accepted parses to the same from what it says.
+func FuzzHeaders(f *testing.F) {
+	f.Add(testFile(1)[:BlocksStart])
+	for _, kind := range []CipherKind{CipherGCM, CipherCTR} {
+		f.Add(newSealer(f, kind, 0).file(1)[:BlocksStart])
+		f.Add(newSealer(f, kind, 1).file(1)[:BlocksStart])
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		checkHeaders(t, b)
+		if len(b) >= BlocksStart {
+			// Past the checksums, where the fields are believed.
+			for off := 0; off < BlocksStart; off += HeaderSize {
+				seal(b[off : off+HeaderSize])
+			}
+			checkHeaders(t, b)
+		}
+	})
+}
+
+func checkHeaders(t *testing.T, b []byte) {
+	for _, key := range []*Key{nil, NewKey(fixtureKey)} {
+		h, err := ParseHeaders(b, key)
+		if err != nil {
+			requireFormatError(t, err)
+			continue
+		}
+		require.Equal(t, h.Main.Encrypted(), h.Cipher != nil)
+		require.False(t, h.Opaque)
+		require.GreaterOrEqual(t, h.StorageVersion(), uint64(MinVersion))
+		require.LessOrEqual(t, h.StorageVersion(), uint64(MaxVersion))
+		require.Positive(t, h.SubBlockSize())
+		require.True(t, bytes.Equal(b[:BlocksStart], h.Raw[:]))
+	}
+	h, err := ParseOpaque(b)
+	if err != nil {
+		requireFormatError(t, err)
+		return
+	}
+	require.Equal(t, h.Main.Encrypted(), h.Opaque)
+	if h.Opaque {
+		require.False(t, h.CheckBlock(b[HeaderSize:2*HeaderSize]))
+		_, err := h.Payload(nil, b[HeaderSize:2*HeaderSize])
+		require.ErrorIs(t, err, ErrEncrypted)
+	}
+}
+
+func FuzzFile(f *testing.F) {
+	f.Add(testFile(1))
+	f.Add(testFile(4, 2, 3))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		checkAny(t, b, nil, "as it is")
+		if len(b) >= BlocksStart {
+			for off := 0; off < BlocksStart; off += HeaderSize {
+				seal(b[off : off+HeaderSize])
+			}
+			checkAny(t, b, nil, "headers sealed")
+		}
+		if len(b) >= BlocksStart+MinBlockSize {
+			seal(b[BlocksStart : BlocksStart+MinBlockSize])
+			checkAny(t, b, nil, "block 0 sealed")
+		}
+	})
+}
+
+// FuzzFreeList puts any bytes where the list lies, plain and encrypted.
+func FuzzFreeList(f *testing.F) {
+	f.Add(testFile(8, 3, 5)[BlocksStart+8 : BlocksStart+8+512])
+	f.Add(testFile(60)[BlocksStart+8 : BlocksStart+8+1024])
+	plain, s := testFile(8), newSealer(f, CipherGCM, 1)
+	sealed := s.file(8)
+	f.Fuzz(func(t *testing.T, list []byte) {
+		block := bytes.Clone(plain[BlocksStart : BlocksStart+MinBlockSize])
+		copy(block[8:], list)
+		file := bytes.Clone(plain)
+		copy(file[BlocksStart:], seal(block))
+		checkAny(t, file, nil, "plain")
+
+		file = bytes.Clone(sealed)
+		payload := make([]byte, MinBlockSize-40)
+		copy(payload, list)
+		s.sealBlock(file[BlocksStart:BlocksStart+MinBlockSize], payload)
+		checkAny(t, file, NewKey(fixtureKey), "encrypted")
+	})
+}
+
+func FuzzWAL(f *testing.F) {
+	f.Add(join(walHeader, entry(26, 1, 2), flush(), marker(), flush()))
+	f.Add(join(walHeader, entry(29), marker(), flush(), entry(23), flush()))
+	f.Fuzz(func(t *testing.T, b []byte) { checkWAL(t, b, nil) })
+}
+
+// FuzzEncryptedWAL scans any bytes with the key and without.
+func FuzzEncryptedWAL(f *testing.F) {
+	var heads []*Headers
+	for _, kind := range []CipherKind{CipherGCM, CipherCTR} {
+		for version := range uint8(2) {
+			s := newSealer(f, kind, version)
+			f.Add(s.log(entry(26, 1, 2), flush(), marker(), flush()))
+			f.Add(s.log(entry(29), marker(), flush(), entry(23), flush()))
+			heads = append(heads, s.head(f), s.opaque(f))
+		}
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for _, h := range heads {
+			checkWAL(t, b, h)
+		}
+	})
+}
+
+// FuzzEncryptedPayload encrypts any payload, so that the entries are reached.
+func FuzzEncryptedPayload(f *testing.F) {
+	f.Add([]byte{0x64, 0, 26, 1, 0xff, 0xff})
+	f.Add(marker()[16:])
+	s := newSealer(f, CipherGCM, 1)
+	h := s.head(f)
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		checkWAL(t, s.log(entry(26, 1), flush(), walFrame(payload...), flush()), h)
+	})
+}
+
+// checkWAL: what is kept of a log is a log of its own, with the same commits,
+// no marker and no tail.
+func checkWAL(t *testing.T, b []byte, h *Headers) {
+	w, err := ScanWAL(bytes.NewReader(b), int64(len(b)), h)
+	if err != nil {
+		requireFormatError(t, err)
+		return
+	}
+	require.LessOrEqual(t, w.End, w.Scanned)
+	require.LessOrEqual(t, w.Scanned, int64(len(b)))
+	require.Equal(t, w.Tail == nil, w.Scanned == int64(len(b)), "%v", w.Tail)
+	if w.Commits == 0 {
+		require.Nil(t, w.Keep())
+		return
+	}
+	k := kept(w, b)
+	again, err := ScanWAL(bytes.NewReader(k), int64(len(k)), h)
+	require.NoError(t, err)
+	require.Equal(t, w.Commits, again.Commits)
+	require.Empty(t, again.Markers)
+	require.Equal(t, int64(len(k)), again.End)
+	require.NoError(t, again.Tail)
+}
