@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -99,4 +100,229 @@ func TestEncryptedFiles(t *testing.T) {
 			assert.Equal(t, []Range{{0, m.Start}}, w.Keep())
 		})
 	}
+}
+
+func TestEncryptedFileNeedsItsKey(t *testing.T) {
+	for _, f := range fixtures(t) {
+		t.Run(f.name, func(t *testing.T) {
+			head := f.db[:BlocksStart]
+			_, err := ParseHeaders(head, nil)
+			require.ErrorIs(t, err, ErrEncrypted)
+			for _, wrong := range []string{"", "secretke", "Secretkey", "c2VjcmV0a2V5AA=="} {
+				_, err = ParseHeaders(head, NewKey(wrong))
+				require.ErrorIs(t, err, ErrWrongKey, wrong)
+			}
+			_, err = ParseHeaders(head, NewKey("c2VjcmV0a2V5"))
+			require.NoError(t, err, "the same key in base64")
+			_, err = CheckFile(bytes.NewReader(f.db), int64(len(f.db)), nil, nil)
+			require.ErrorIs(t, err, ErrEncrypted)
+			_, err = ScanWAL(bytes.NewReader(f.wal), int64(len(f.wal)), nil)
+			require.ErrorIs(t, err, ErrEncrypted)
+		})
+	}
+	plain := testFile(2)
+	h, err := ParseHeaders(plain[:BlocksStart], NewKey(fixtureKey))
+	require.NoError(t, err, "a plain file ignores the key")
+	assert.Nil(t, h.Cipher)
+}
+
+func TestOpaqueFiles(t *testing.T) {
+	for _, f := range fixtures(t) {
+		t.Run(f.name, func(t *testing.T) {
+			h, err := ReadOpaque(bytes.NewReader(f.db))
+			require.NoError(t, err)
+			known := f.headers(t)
+			assert.True(t, h.Opaque)
+			assert.Equal(t, known.Main, h.Main)
+			assert.Equal(t, known.Raw, h.Raw)
+			assert.Equal(t, known.StorageVersion(), h.StorageVersion())
+			assert.Zero(t, h.Slots)
+			assert.Nil(t, h.Cipher)
+			assert.Zero(t, h.SubBlockSize())
+			assert.Equal(t, int64(40), h.BlockHeaderSize())
+			_, err = ReadFreeList(bytes.NewReader(f.db), h)
+			require.ErrorIs(t, err, ErrEncrypted)
+
+			w, err := ScanWAL(bytes.NewReader(f.wal), int64(len(f.wal)), h)
+			require.NoError(t, err)
+			require.NoError(t, w.Tail)
+			seen, err := ScanWAL(bytes.NewReader(f.wal), int64(len(f.wal)), known)
+			require.NoError(t, err)
+			assert.True(t, w.Opaque)
+			assert.True(t, w.RowGroups)
+			assert.True(t, w.NeedsWrite)
+			assert.Empty(t, w.Markers)
+			assert.Equal(t, seen.Commits+1, w.Commits, "the marker's FLUSH looks like any")
+			assert.Equal(t, seen.Frames, w.Frames)
+			assert.Equal(t, seen.End, w.End)
+			assert.Equal(t, seen.Header, w.Header)
+			assert.Equal(t, map[uint64]int64{walFlush: w.Commits}, w.Entries)
+		})
+	}
+	h, err := ParseOpaque(testFile(2)[:BlocksStart])
+	require.NoError(t, err)
+	assert.False(t, h.Opaque, "a plain file has nothing to hide")
+	assert.Equal(t, uint64(4), h.Current().Iteration)
+}
+
+// TestEncryptedBlocks: Payload and CheckBlock agree, and a flip anywhere in a
+// block is found, but for the bytes that mean nothing.
+func TestEncryptedBlocks(t *testing.T) {
+	for _, f := range fixtures(t) {
+		t.Run(f.name, func(t *testing.T) {
+			h := f.headers(t)
+			block := f.db[BlocksStart : BlocksStart+MinBlockSize]
+			whole, err := h.Payload(nil, block)
+			require.NoError(t, err)
+			require.Len(t, whole, MinBlockSize-40)
+			again, err := h.Payload(whole, block)
+			require.NoError(t, err)
+			assert.Same(t, &whole[0], &again[0], "the memory is used again")
+			require.True(t, h.CheckBlock(block))
+			free := h.Main.Encryption.ignored()
+			for i := range 600 {
+				block[i] ^= 0x20
+				bad := i < free.Start || i >= free.End
+				require.Equal(t, !bad, h.CheckBlock(block), "byte %d", i)
+				_, err := h.Payload(nil, block)
+				if bad {
+					require.ErrorIs(t, err, ErrCorrupt, "byte %d", i)
+				} else {
+					require.NoError(t, err, "byte %d", i)
+				}
+				block[i] ^= 0x20
+			}
+			for n := range 45 {
+				require.False(t, h.CheckBlock(block[:n]))
+				_, err := h.Payload(nil, block[:n])
+				requireFormatError(t, err, n)
+			}
+		})
+	}
+}
+
+// ignored are the bytes before a ciphertext that no check covers.
+func (e *Encryption) ignored() struct{ Start, End int } {
+	r := struct{ Start, End int }{16, 32}
+	if e.Version == 1 {
+		r.Start = 12
+	}
+	if e.Cipher == CipherGCM {
+		r.Start += 16
+	}
+	return r
+}
+
+// TestCipherIsSharedByGoroutines is for the race detector.
+func TestCipherIsSharedByGoroutines(t *testing.T) {
+	for _, f := range fixtures(t) {
+		h := f.headers(t)
+		block := f.db[BlocksStart : BlocksStart+MinBlockSize]
+		want, err := h.Payload(nil, block)
+		require.NoError(t, err)
+		var g sync.WaitGroup
+		for range 4 {
+			g.Go(func() {
+				for range 20 {
+					got, err := h.Payload(nil, block)
+					if assert.NoError(t, err) {
+						assert.True(t, bytes.Equal(want, got))
+					}
+					assert.True(t, h.CheckBlock(block))
+				}
+			})
+		}
+		g.Wait()
+	}
+}
+
+func TestBuiltEncryptedFiles(t *testing.T) {
+	eachSealer(t, func(t *testing.T, s *sealer) {
+		var free []int64
+		for id := int64(40); id < 120; id += 2 {
+			free = append(free, id)
+		}
+		f := s.file(120, free...)
+		key := NewKey(fixtureKey)
+		n, err := CheckFile(bytes.NewReader(f), int64(len(f)), key, nil)
+		require.NoError(t, err)
+		assert.Equal(t, int64(120-len(free)), n)
+		h, err := ParseHeaders(f[:BlocksStart], key)
+		require.NoError(t, err)
+		l, err := ReadFreeList(bytes.NewReader(f), h)
+		require.NoError(t, err)
+		assert.Equal(t, free, l.Free)
+		assert.Equal(t, []SharedBlock{{ID: 119, Uses: 2}}, l.Shared)
+		assert.Equal(t, []MetaBlock{{ID: 0, FreeMask: 0xff}}, l.Meta)
+		ignored := h.Main.Encryption.ignored()
+		for off := BlocksStart; off < len(f); off += 4099 {
+			f[off] ^= 4
+			id, at := int64(off-BlocksStart)/MinBlockSize, (off-BlocksStart)%MinBlockSize
+			_, err := CheckFile(bytes.NewReader(f), int64(len(f)), key, nil)
+			if l.IsFree(id) || at >= ignored.Start && at < ignored.End {
+				require.NoError(t, err)
+			} else {
+				requireFormatError(t, err, off)
+			}
+			f[off] ^= 4
+		}
+	})
+}
+
+// TestEncryptedHeadersFlipped: every flip in the three headers is an error,
+// but for the bytes that mean nothing.
+func TestEncryptedHeadersFlipped(t *testing.T) {
+	eachSealer(t, func(t *testing.T, s *sealer) {
+		f := s.file(1)[:BlocksStart]
+		key := NewKey(fixtureKey)
+		h, err := ParseHeaders(f, key)
+		require.NoError(t, err)
+		free := h.Main.Encryption.ignored()
+		for i := range f {
+			if i > HeaderSize+200 && i%7 != 0 {
+				continue
+			}
+			f[i] ^= 0x40
+			_, err := ParseHeaders(f, key)
+			if at := i % HeaderSize; i >= HeaderSize && at >= free.Start && at < free.End {
+				require.NoError(t, err, i)
+			} else {
+				requireFormatError(t, err, i)
+			}
+			f[i] ^= 0x40
+		}
+		for n := range BlocksStart {
+			_, err := ParseHeaders(f[:n], key)
+			requireFormatError(t, err, n)
+			_, err = ParseOpaque(f[:n])
+			requireFormatError(t, err, n)
+		}
+	})
+}
+
+// TestEncryptionFieldsAtTheirLimits: what DuckDB does not write is not guessed.
+func TestEncryptionFieldsAtTheirLimits(t *testing.T) {
+	eachSealer(t, func(t *testing.T, s *sealer) {
+		for _, c := range []struct {
+			off  int
+			good byte
+		}{{116, 1}, {118, byte(s.kind)}, {119, s.version}, {120, 32}, {123, 0}} {
+			for _, v := range []byte{0, 1, 2, 3, 31, 32, 33, 255} {
+				f := s.file(1)[:BlocksStart]
+				f[c.off] = v
+				seal(f[:HeaderSize])
+				_, err := ParseHeaders(f, NewKey(fixtureKey))
+				_, errOpaque := ParseOpaque(f)
+				known := v == c.good || c.off == 118 && (v == 1 || v == 2) || c.off == 119 && v < 2
+				require.Equal(t, v == c.good, err == nil, "byte %d = %d", c.off, v)
+				require.Equal(t, known, errOpaque == nil, "byte %d = %d", c.off, v)
+				for _, err := range []error{err, errOpaque} {
+					if err != nil {
+						requireFormatError(t, err)
+						require.NotErrorIs(t, err, ErrEncrypted)
+					}
+				}
+			}
+		}
+	})
 }
