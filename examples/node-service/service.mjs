@@ -14,12 +14,20 @@ const { values: options } = parseArgs({
     port: { type: 'string', default: '8080' }, // 0 picks a free one
     socket: { type: 'string' }, // also serve on this unix socket
     'checkpoint-threshold': { type: 'string', default: '1MB' },
+    'skip-wal-threshold': { type: 'string' }, // estimated bytes from which a commit goes past the log
     'pause-ms': { type: 'string', default: '2' }, // between two transactions
+    flood: { type: 'string', default: '0' }, // rows of each batch that a second connection writes meanwhile; 0: none
+    'calm-ms': { type: 'string', default: '20' }, // between two such batches
     'until-eof': { type: 'boolean', default: false }, // stop when standard input ends
   },
 });
 
-const shop = await Shop.open(options.database, options['checkpoint-threshold']);
+const shop = await Shop.open(options.database, {
+  checkpointThreshold: options['checkpoint-threshold'],
+  skipWALThreshold: options['skip-wal-threshold'],
+  floodRows: Number(options.flood),
+  floodCalmMs: Number(options['calm-ms']),
+});
 const servers = [await listen({ port: Number(options.port), host: '127.0.0.1' })];
 if (options.socket) {
   await rm(options.socket, { force: true });
@@ -43,7 +51,7 @@ try {
     server.close();
     server.closeAllConnections();
   }
-  shop.close();
+  await shop.close();
   process.stdin.pause();
 }
 console.error(`stopped after order ${shop.committed}`);

@@ -1,45 +1,49 @@
 import { DuckDBInstance } from '@duckdb/node-api';
+import { Flood } from './flood.mjs';
+import { accounts, rows, schema, transaction } from './schema.mjs';
 
-const accounts = 100;
 const batchRows = 20_000;
-const batchesKept = 15;
+const batchesKept = 6;
 
-const schema = `
-  CREATE TABLE IF NOT EXISTS ledger(id BIGINT, account INTEGER, amount BIGINT, balance BIGINT);
-  CREATE TABLE IF NOT EXISTS orders(id BIGINT, account INTEGER, cents BIGINT, status VARCHAR, note VARCHAR);
-  CREATE TABLE IF NOT EXISTS accounts(id INTEGER, cents BIGINT);
-  CREATE TABLE IF NOT EXISTS counters(name VARCHAR, value BIGINT);
-  CREATE TABLE IF NOT EXISTS batches(id BIGINT, rows BIGINT, total BIGINT);
-  CREATE TABLE IF NOT EXISTS readings(batch BIGINT, i BIGINT, value BIGINT, tag VARCHAR);
-  CREATE TABLE IF NOT EXISTS summary(upto BIGINT, amount BIGINT);
-  INSERT INTO accounts SELECT i, 1000 FROM range(${accounts}) t(i) WHERE NOT EXISTS (FROM accounts);
-  INSERT INTO counters SELECT 'deleted', 0 WHERE NOT EXISTS (FROM counters);
-`;
-
-// Shop is the database with one writer. What always holds, in every committed
+// Shop is the database with its writer. What always holds, in every committed
 // state: ledger and orders have the ids 1..n without a gap (deleted orders are
 // counted), a balance is the sum of the amounts up to it, transfers keep the
-// total of all accounts, and a batch has the rows and the sum it says.
+// total of all accounts, a batch has the rows and the sum it says, and stock is
+// there when its counter is not 0.
 export class Shop {
   #instance;
   #connection;
+  #flood;
   #pending = []; // work that waits for the end of the current transaction
   #closed = false;
   #balance = 0n;
+  #stock = false; // stock is there
+  #column = false; // notes has its extra column
+  #index = false; // batches has its index
   committed = 0; // the last order that is committed
   batches = 0;
   checkpoints = 0;
 
-  static async open(path, checkpointThreshold) {
+  // open takes { checkpointThreshold, skipWALThreshold, floodRows, floodCalmMs };
+  // skipWALThreshold may be undefined, floodRows 0 means no second writer.
+  static async open(path, options) {
     const shop = new Shop();
-    shop.#instance = await DuckDBInstance.create(path, { checkpoint_threshold: checkpointThreshold, threads: '1' });
+    const settings = { checkpoint_threshold: options.checkpointThreshold, threads: '1' };
+    if (options.skipWALThreshold !== undefined) settings.auto_checkpoint_skip_wal_threshold = options.skipWALThreshold;
+    shop.#instance = await DuckDBInstance.create(path, settings);
     shop.#connection = await shop.#instance.connect();
     await shop.#connection.run(schema);
-    const [[id, balance]] = await shop.#rows('SELECT coalesce(max(id), 0), coalesce(max_by(balance, id), 0)::BIGINT FROM ledger');
-    const [[batch]] = await shop.#rows('SELECT coalesce(max(id), 0) FROM batches');
+    const [[id, balance, batch, stock, column, index]] = await rows(shop.#connection, `SELECT
+      (SELECT coalesce(max(id), 0) FROM ledger), (SELECT coalesce(sum(amount), 0)::BIGINT FROM ledger),
+      (SELECT coalesce(max(id), 0) FROM batches),
+      (SELECT count(*) > 0 FROM duckdb_tables() WHERE table_name = 'stock'),
+      (SELECT count(*) > 0 FROM duckdb_columns() WHERE table_name = 'notes' AND column_name = 'extra'),
+      (SELECT count(*) > 0 FROM duckdb_indexes() WHERE index_name = 'batches_id')`);
     shop.committed = Number(id);
     shop.#balance = balance;
     shop.batches = Number(batch);
+    [shop.#stock, shop.#column, shop.#index] = [stock, column, index];
+    if (options.floodRows > 0) shop.#flood = await Flood.start(shop.#instance, options.floodRows, options.floodCalmMs);
     return shop;
   }
 
@@ -51,8 +55,11 @@ export class Shop {
     if (id % 25 === 0) await this.#batch(this.batches + 1);
     if (id % 11 === 0) await this.#connection.run(`UPDATE orders SET status = 'shipped', note = note || '.' WHERE id > ${id - 40} AND id % 3 = 0`);
     if (id % 13 === 0) await this.#archive(id - 500);
+    if (id % 37 === 0) await this.#buildIndex();
     if (id % 60 === 0) await this.#connection.run('CREATE OR REPLACE TABLE summary AS SELECT max(id) AS upto, sum(amount)::BIGINT AS amount FROM ledger');
-    if (id % 250 === 0) await this.#connection.run('CHECKPOINT');
+    if (id % 83 === 0) await this.#restock(5000 + (id % 100));
+    if (id % 97 === 0) await this.#alter();
+    if (id % 250 === 0) await this.#fold();
     for (const job of this.#pending.splice(0)) await job();
   }
 
@@ -73,8 +80,9 @@ export class Shop {
     });
   }
 
-  close() {
+  async close() {
     this.#closed = true;
+    await this.#flood?.stop();
     this.#connection.closeSync();
     this.#instance.closeSync();
   }
@@ -83,7 +91,7 @@ export class Shop {
     const amount = BigInt((id * 7919) % 1000) - 300n;
     const balance = this.#balance + amount;
     const [from, to] = [id % accounts, (id * 31 + 7) % accounts];
-    await this.#transaction([
+    await transaction(this.#connection, [
       `INSERT INTO ledger VALUES (${id}, ${from}, ${amount}, ${balance})`,
       `INSERT INTO orders VALUES (${id}, ${from}, ${amount}, 'new', 'order ' || ${id})`,
       `UPDATE accounts SET cents = cents - 5 WHERE id = ${from}`,
@@ -94,7 +102,7 @@ export class Shop {
   }
 
   async #batch(id) {
-    await this.#transaction([
+    await transaction(this.#connection, [
       `INSERT INTO readings SELECT ${id}, i, (i * ${id}) % 1009, md5(i::VARCHAR || '-' || ${id}) FROM range(${batchRows}) t(i)`,
       `INSERT INTO batches SELECT ${id}, count(*), sum(value)::BIGINT FROM readings WHERE batch = ${id}`,
       `DELETE FROM readings WHERE batch <= ${id - batchesKept}`,
@@ -104,24 +112,37 @@ export class Shop {
   }
 
   async #archive(upto) {
-    await this.#transaction([
+    await transaction(this.#connection, [
       `UPDATE counters SET value = value + (SELECT count(*) FROM orders WHERE id <= ${upto}) WHERE name = 'deleted'`,
       `DELETE FROM orders WHERE id <= ${upto}`,
     ]);
   }
 
-  async #transaction(statements) {
-    await this.#connection.run('BEGIN');
-    try {
-      for (const statement of statements) await this.#connection.run(statement);
-      await this.#connection.run('COMMIT');
-    } catch (error) {
-      await this.#connection.run('ROLLBACK').catch(() => {});
-      throw error;
-    }
+  async #buildIndex() {
+    await this.#connection.run(this.#index ? 'DROP INDEX batches_id' : 'CREATE INDEX batches_id ON batches(id)');
+    this.#index = !this.#index;
   }
 
-  async #rows(sql) {
-    return (await this.#connection.runAndReadAll(sql)).getRows();
+  // restock makes the table stock and counts its rows, or drops it.
+  async #restock(count) {
+    await transaction(this.#connection, this.#stock
+      ? ['DROP TABLE stock', "UPDATE counters SET value = 0 WHERE name = 'stock'"]
+      : [
+        `CREATE TABLE stock AS SELECT i AS id, i * 31 % 997 AS pieces FROM range(${count}) t(i)`,
+        `UPDATE counters SET value = ${count} WHERE name = 'stock'`,
+      ]);
+    this.#stock = !this.#stock;
+  }
+
+  async #alter() {
+    await this.#connection.run(this.#column ? 'ALTER TABLE notes DROP COLUMN extra' : 'ALTER TABLE notes ADD COLUMN extra INTEGER DEFAULT 7');
+    this.#column = !this.#column;
+  }
+
+  // fold runs CHECKPOINT; that a transaction holds it off is no fault.
+  async #fold() {
+    await this.#connection.run('CHECKPOINT').catch((error) => {
+      if (!error.message.includes('Cannot CHECKPOINT')) throw error;
+    });
   }
 }

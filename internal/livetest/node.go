@@ -3,7 +3,9 @@ package livetest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -21,24 +23,38 @@ type NodeService struct {
 	URL, Socket string
 }
 
-// StartNode starts the service on the database, with packages installed from
-// its lock file where the checkout has none.
-func StartNode(t testing.TB, database string) *NodeService {
+// nodeFiles are the service's own.
+var nodeFiles = []string{"package.json", "package-lock.json", "service.mjs", "shop.mjs", "flood.mjs", "schema.mjs", "check.mjs"}
+
+// installNode returns a directory with the service and its packages, which are
+// installed from the lock file where the checkout has none.
+func installNode(t testing.TB) string {
 	t.Helper()
 	dir := filepath.Join(Root(t), "examples", "node-service")
-	if _, err := os.Stat(filepath.Join(dir, "node_modules", "@duckdb", "node-api")); err != nil {
-		installed := t.TempDir()
-		copyFiles(t, dir, installed, "package.json", "package-lock.json", "service.mjs", "shop.mjs")
-		run(t, installed, "npm", "ci", "--no-audit", "--no-fund")
-		dir = installed
+	if _, err := os.Stat(filepath.Join(dir, "node_modules", "@duckdb", "node-api")); err == nil {
+		return dir
 	}
+	installed := t.TempDir()
+	copyFiles(t, dir, installed, nodeFiles...)
+	run(t, installed, "npm", "ci", "--no-audit", "--no-fund")
+	return installed
+}
+
+// StartNode starts the service on the database, with further flags.
+func StartNode(t testing.TB, database string, flags ...string) *NodeService {
+	t.Helper()
+	return startNode(t, installNode(t), database, flags...)
+}
+
+func startNode(t testing.TB, dir, database string, flags ...string) *NodeService {
+	t.Helper()
 	// The path of a unix socket has about a hundred bytes at most, which a
 	// test's own directory can exceed.
 	sockets, err := os.MkdirTemp("", "shop")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(sockets) })
 	s := &NodeService{Socket: filepath.Join(sockets, "shop.sock")}
-	cmd := exec.Command("node", "service.mjs", "--database", database, "--port", "0", "--socket", s.Socket, "--until-eof")
+	cmd := exec.Command("node", append([]string{"service.mjs", "--database", database, "--port", "0", "--socket", s.Socket, "--until-eof"}, flags...)...)
 	cmd.Dir = dir
 	s.Owner = start(t, database, cmd)
 	select {
@@ -55,6 +71,10 @@ func StartNode(t testing.TB, database string) *NodeService {
 		status, err := s.Status(context.Background())
 		return status.Committed, err
 	}
+	s.fold = func() error {
+		_, err := s.call(context.Background(), http.MethodPost, "/checkpoint")
+		return err
+	}
 	return s
 }
 
@@ -68,10 +88,14 @@ type NodeStatus struct {
 
 // Status asks the service.
 func (s *NodeService) Status(ctx context.Context) (NodeStatus, error) {
+	return s.call(ctx, http.MethodGet, "/status")
+}
+
+func (s *NodeService) call(ctx context.Context, method, path string) (NodeStatus, error) {
 	var status NodeStatus
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+"/status", nil)
+	request, err := http.NewRequestWithContext(ctx, method, s.URL+path, nil)
 	if err != nil {
 		return status, err
 	}
@@ -81,7 +105,8 @@ func (s *NodeService) Status(ctx context.Context) (NodeStatus, error) {
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return status, fmt.Errorf("%s answered %s", request.URL, response.Status)
+		text, err := io.ReadAll(io.LimitReader(response.Body, tailBytes))
+		return status, errors.Join(fmt.Errorf("%s answered %s: %s", request.URL, response.Status, text), err)
 	}
 	return status, json.NewDecoder(response.Body).Decode(&status)
 }

@@ -2,13 +2,15 @@ package livetest
 
 import (
 	"bufio"
+	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,24 +24,42 @@ type Owner struct {
 	Database  string
 	PID       int
 	committed func() (int64, error)
+	fold      func() error
 	lines     chan string
-	stdin     io.Closer
+	stdin     io.WriteCloser
 	stderr    *tail
 	exited    chan struct{}
 	waitError error
 }
 
-// Committed returns the last ledger entry that the process has said it
-// committed: a lower bound of what any copy that begins now must hold.
-func (o *Owner) Committed(t testing.TB) int64 {
-	t.Helper()
+// Ended returns nil while the process runs, and how it ended after that.
+func (o *Owner) Ended() error {
 	select {
 	case <-o.exited:
-		require.FailNowf(t, "the owner ended", "%v\n%s", o.waitError, o.stderr)
+		return fmt.Errorf("the owner ended: %v; it printed:\n%s", o.waitError, o.stderr)
 	default:
+		return nil
+	}
+}
+
+// Ask returns the last ledger entry that the process has committed: a lower
+// bound of what any copy that begins now must hold.
+func (o *Owner) Ask() (int64, error) {
+	if err := o.Ended(); err != nil {
+		return 0, err
 	}
 	id, err := o.committed()
-	require.NoErrorf(t, err, "ask the owner what it committed; it printed:\n%s", o.stderr)
+	if err != nil {
+		return 0, fmt.Errorf("ask the owner what it committed: %w; it printed:\n%s", err, o.stderr)
+	}
+	return id, nil
+}
+
+// Committed is Ask; the test fails where that does.
+func (o *Owner) Committed(t testing.TB) int64 {
+	t.Helper()
+	id, err := o.Ask()
+	require.NoError(t, err)
 	return id
 }
 
@@ -50,33 +70,89 @@ func (o *Owner) WaitFor(t testing.TB, id int64) {
 		"the owner did not commit entry %d; it printed:\n%s", id, o.stderr)
 }
 
-// Stop ends the process as an operator would and waits until it has closed
-// the database.
-func (o *Owner) Stop(t testing.TB) {
-	t.Helper()
-	require.NoError(t, o.stdin.Close())
-	select {
-	case <-o.exited:
-		require.NoErrorf(t, o.waitError, "the owner ended badly:\n%s", o.stderr)
-	case <-time.After(time.Minute):
-		require.FailNowf(t, "the owner does not stop", "%s", o.stderr)
+// Fold has the owner run CHECKPOINT, again where a transaction holds it off.
+func (o *Owner) Fold() error {
+	for begin := time.Now(); ; {
+		err := o.fold()
+		if err == nil || time.Since(begin) > answerTimeout || !strings.Contains(err.Error(), "Cannot CHECKPOINT") {
+			return err
+		}
 	}
 }
+
+// Quit ends the process as an operator would and waits until it has closed
+// the database. An error says that it ended badly.
+func (o *Owner) Quit() error {
+	// The pipe may be gone with the process, whose end tells more.
+	_ = o.stdin.Close()
+	select {
+	case <-o.exited:
+		if o.waitError != nil {
+			return o.Ended()
+		}
+		return nil
+	case <-time.After(time.Minute):
+		return fmt.Errorf("the owner does not stop; it printed:\n%s", o.stderr)
+	}
+}
+
+// Stop is Quit; the test fails where that does.
+func (o *Owner) Stop(t testing.TB) {
+	t.Helper()
+	require.NoError(t, o.Quit())
+}
+
+// answerTimeout bounds the wait for what an owner says.
+const answerTimeout = time.Minute
 
 // StartWriter starts one of the programs below owners, as built by Build, with
 // further flags.
 func StartWriter(t testing.TB, program, database string, flags ...string) *Owner {
 	t.Helper()
-	o := start(t, database, exec.Command(program, append([]string{"--database", database}, flags...)...))
-	var last atomic.Int64
+	return startWriter(t, exec.Command(program, append([]string{"--database", database}, flags...)...), database)
+}
+
+func startWriter(t testing.TB, cmd *exec.Cmd, database string) *Owner {
+	t.Helper()
+	o := start(t, database, cmd)
+	answers := make(chan string, 1)
 	go func() {
 		for line := range o.lines {
-			if id, err := strconv.ParseInt(line, 10, 64); err == nil {
-				last.Store(id)
+			if answer, ok := strings.CutPrefix(line, "= "); ok {
+				answers <- answer
 			}
 		}
 	}()
-	o.committed = func() (int64, error) { return last.Load(), nil }
+	var mu sync.Mutex // one question at a time
+	ask := func(question string) (string, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if _, err := io.WriteString(o.stdin, question+"\n"); err != nil {
+			return "", err
+		}
+		select {
+		case answer := <-answers:
+			return answer, nil
+		case <-o.exited:
+			return "", o.Ended()
+		case <-time.After(answerTimeout):
+			return "", fmt.Errorf("no answer to %q", question)
+		}
+	}
+	o.committed = func() (int64, error) {
+		answer, err := ask("committed")
+		if err != nil {
+			return 0, err
+		}
+		return strconv.ParseInt(answer, 10, 64)
+	}
+	o.fold = func() error {
+		answer, err := ask("checkpoint")
+		if err == nil && answer != "ok" {
+			err = errors.New(answer)
+		}
+		return err
+	}
 	return o
 }
 

@@ -1,14 +1,15 @@
 package writer
 
 import (
-	"database/sql"
 	"fmt"
+	"sync/atomic"
 )
 
 const (
 	accounts    = 100
 	batchRows   = 20_000
-	batchesKept = 15
+	batchesKept = 6
+	replaceRows = 200_000
 )
 
 var schema = []string{
@@ -20,35 +21,58 @@ var schema = []string{
 	`CREATE TABLE IF NOT EXISTS readings(batch BIGINT, i BIGINT, value BIGINT, tag VARCHAR)`,
 	`CREATE TABLE IF NOT EXISTS summary(upto BIGINT, amount BIGINT)`,
 	`CREATE TABLE IF NOT EXISTS notes(id BIGINT, text VARCHAR)`,
-	fmt.Sprintf(`INSERT INTO accounts SELECT i, 1000 FROM range(%d) t(i)`, accounts),
-	`INSERT INTO counters VALUES ('deleted', 0)`,
-	`INSERT INTO notes SELECT i, 'note ' || i FROM range(1000) t(i)`,
+	`CREATE TABLE IF NOT EXISTS floods(id BIGINT, rows BIGINT, total BIGINT)`,
+	`CREATE TABLE IF NOT EXISTS flood(batch BIGINT, i BIGINT, value BIGINT)`,
+	fmt.Sprintf(`INSERT INTO accounts SELECT i, 1000 FROM range(%d) t(i) WHERE NOT EXISTS (FROM accounts)`, accounts),
+	`INSERT INTO counters SELECT unnest(['deleted', 'stock']), 0 WHERE NOT EXISTS (FROM counters)`,
+	`INSERT INTO notes(id, text) SELECT i, 'note ' || i FROM range(1000) t(i) WHERE NOT EXISTS (FROM notes)`,
 }
 
 // owner is the writer's state. What holds in every committed state: ledger and
-// orders have the ids 1..id without a gap (deleted orders are counted), a
-// balance is the sum of the amounts up to it, transfers keep the total of all
-// accounts, and a batch has the rows and the sum that it says.
+// orders have the ids 1..committed without a gap (deleted orders are counted),
+// a balance is the sum of the amounts up to it, transfers keep the total of all
+// accounts, a batch has the rows and the sum that it says, and stock is there
+// when its counter is not 0.
 type owner struct {
-	db      *sql.DB
-	id      int64
-	balance int64
-	batch   int64
-	column  bool // notes has its extra column
-	index   bool // batches has its index
+	session
+	shape
+	committed atomic.Int64 // the last ledger entry
+	balance   int64
+	batch     int64
+	stock     bool // stock is there
+	column    bool // notes has its extra column
+	index     bool // batches has its index
 }
 
-func (o *owner) prepare(threshold string) error {
+// prepare makes a new database ready or finds out where an old one stands.
+func (o *owner) prepare() error {
 	settings := []string{
 		`SET threads = 1`,
-		fmt.Sprintf(`SET checkpoint_threshold = '%s'`, threshold),
+		fmt.Sprintf(`SET checkpoint_threshold = '%s'`, o.threshold),
 	}
-	return o.transactions(append(settings, schema...)...)
+	if o.skipWAL >= 0 {
+		settings = append(settings, fmt.Sprintf(`SET auto_checkpoint_skip_wal_threshold = %d`, o.skipWAL))
+	}
+	if err := o.transactions(append(settings, schema...)...); err != nil {
+		return err
+	}
+	var id int64
+	err := o.numbers(`SELECT (SELECT coalesce(max(id), 0) FROM ledger), (SELECT coalesce(sum(amount), 0)::BIGINT FROM ledger),
+		(SELECT coalesce(max(id), 0) FROM batches), (SELECT count(*) > 0 FROM duckdb_tables() WHERE table_name = 'stock'),
+		(SELECT count(*) > 0 FROM duckdb_columns() WHERE table_name = 'notes' AND column_name = 'extra'),
+		(SELECT count(*) > 0 FROM duckdb_indexes() WHERE index_name = 'batches_id')`,
+		&id, &o.balance, &o.batch, &o.stock, &o.column, &o.index)
+	o.committed.Store(id)
+	return err
 }
 
 // step commits the next ledger entry, and now and then something larger.
-func (o *owner) step() error {
+func (o *owner) step(lines *printer) error {
 	if err := o.entry(); err != nil {
+		return err
+	}
+	id := o.committed.Load()
+	if err := lines.println(fmt.Sprint(id)); err != nil {
 		return err
 	}
 	for _, chore := range []struct {
@@ -60,10 +84,12 @@ func (o *owner) step() error {
 		{13, o.archive},
 		{37, o.buildIndex},
 		{60, o.summarise},
+		{83, o.restock},
 		{97, o.alter},
-		{250, func() error { return o.transactions(`CHECKPOINT`) }},
+		{250, o.checkpoint},
+		{o.replace, o.replaceLarge},
 	} {
-		if o.id%chore.every == 0 {
+		if chore.every > 0 && id%chore.every == 0 {
 			if err := chore.do(); err != nil {
 				return err
 			}
@@ -73,7 +99,7 @@ func (o *owner) step() error {
 }
 
 func (o *owner) entry() error {
-	id := o.id + 1
+	id := o.committed.Load() + 1
 	amount := id*7919%1000 - 300
 	from, to := id%accounts, (id*31+7)%accounts
 	err := o.transaction(
@@ -85,7 +111,8 @@ func (o *owner) entry() error {
 	if err != nil {
 		return err
 	}
-	o.id, o.balance = id, o.balance+amount
+	o.balance += amount
+	o.committed.Store(id)
 	return nil
 }
 
@@ -100,11 +127,11 @@ func (o *owner) bulk() error {
 }
 
 func (o *owner) ship() error {
-	return o.transactions(fmt.Sprintf(`UPDATE orders SET status = 'shipped', note = note || '.' WHERE id > %d AND id %% 3 = 0`, o.id-40))
+	return o.transactions(fmt.Sprintf(`UPDATE orders SET status = 'shipped', note = note || '.' WHERE id > %d AND id %% 3 = 0`, o.committed.Load()-40))
 }
 
 func (o *owner) archive() error {
-	upto := o.id - 500
+	upto := o.committed.Load() - 500
 	return o.transaction(
 		fmt.Sprintf(`UPDATE counters SET value = value + (SELECT count(*) FROM orders WHERE id <= %d) WHERE name = 'deleted'`, upto),
 		fmt.Sprintf(`DELETE FROM orders WHERE id <= %d`, upto),
@@ -124,6 +151,20 @@ func (o *owner) summarise() error {
 	return o.transactions(`CREATE OR REPLACE TABLE summary AS SELECT max(id) AS upto, sum(amount)::BIGINT AS amount FROM ledger`)
 }
 
+// restock makes the table stock and counts its rows, or drops it.
+func (o *owner) restock() error {
+	statements := []string{`DROP TABLE stock`, `UPDATE counters SET value = 0 WHERE name = 'stock'`}
+	if !o.stock {
+		rows := 5000 + o.committed.Load()%100
+		statements = []string{
+			fmt.Sprintf(`CREATE TABLE stock AS SELECT i AS id, i * 31 %% 997 AS pieces FROM range(%d) t(i)`, rows),
+			fmt.Sprintf(`UPDATE counters SET value = %d WHERE name = 'stock'`, rows),
+		}
+	}
+	o.stock = !o.stock
+	return o.transaction(statements...)
+}
+
 func (o *owner) alter() error {
 	statement := `ALTER TABLE notes ADD COLUMN extra INTEGER DEFAULT 7`
 	if o.column {
@@ -133,26 +174,12 @@ func (o *owner) alter() error {
 	return o.transactions(statement)
 }
 
-// transactions runs each statement as a transaction of its own.
-func (o *owner) transactions(statements ...string) error {
-	for _, statement := range statements {
-		if _, err := o.db.Exec(statement); err != nil {
-			return fmt.Errorf("%s: %w", statement, err)
-		}
-	}
-	return nil
-}
-
-// transaction runs all statements in one.
-func (o *owner) transaction(statements ...string) error {
-	tx, err := o.db.Begin()
-	if err != nil {
-		return err
-	}
-	for _, statement := range statements {
-		if _, err := tx.Exec(statement); err != nil {
-			return fmt.Errorf("%s: %w (rollback: %v)", statement, err, tx.Rollback())
-		}
-	}
-	return tx.Commit()
+// replaceLarge gives up the blocks of a large table, and commits as many rows
+// to a new one with an index, by which the engine takes its checkpoint beside
+// other connections that insert.
+func (o *owner) replaceLarge() error {
+	return o.transactions(
+		`CREATE OR REPLACE TABLE large(id BIGINT PRIMARY KEY, value BIGINT)`,
+		fmt.Sprintf(`INSERT INTO large SELECT i, `+floodValue+` FROM range(%d) t(i)`, o.committed.Load(), replaceRows),
+	)
 }

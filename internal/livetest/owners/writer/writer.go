@@ -1,12 +1,18 @@
 // Package writer is a program that holds a DuckDB file open and writes to it
-// until it is told to stop. It speaks database/sql only, so that it can be
-// built with drivers that carry different versions of DuckDB; each of the
-// modules beside it does that with one.
+// until it is told to stop, and that checks copies of such files. It speaks
+// database/sql only, so that it can be built with drivers that carry different
+// versions of DuckDB; each of the modules beside it does that with one.
 //
 // It prints the id of every committed ledger entry on a line of its own, after
 // the commit, so that whoever reads it knows a lower bound of what any later
-// copy must hold. It stops when standard input ends, and then closes the
-// database as a service would.
+// copy must hold. Standard input takes commands, one a line, and each is
+// answered by a line that begins with "= ":
+//
+//	committed   the last committed ledger entry
+//	checkpoint  runs CHECKPOINT between two transactions; "ok", or the error
+//
+// It stops when standard input ends, and then closes the database as a service
+// would.
 package writer
 
 import (
@@ -18,17 +24,38 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 )
+
+// shape is what the flags say of the load.
+type shape struct {
+	threshold string        // size of the WAL that starts a checkpoint
+	skipWAL   int64         // estimated bytes from which a commit goes past the WAL; negative: the engine's default
+	pause     time.Duration // between two transactions
+	flood     int64         // rows of a batch on the second connection; 0: no such connection
+	calm      time.Duration // between two batches on the second connection
+	replace   int64         // ledger entries between two replacements of a large indexed table; 0: never
+}
 
 // Main runs the program with the registered driver "duckdb" and returns its
 // exit status.
 func Main(args []string, in io.Reader, out, errOut io.Writer) int {
+	if len(args) > 0 && args[0] == "check" {
+		return checkMain(args[1:], out, errOut)
+	}
+	var s shape
 	flags := flag.NewFlagSet("owner", flag.ContinueOnError)
 	flags.SetOutput(errOut)
 	path := flags.String("database", "", "file to hold open")
-	threshold := flags.String("checkpoint-threshold", "1MB", "size of the WAL that starts a checkpoint")
-	pause := flags.Duration("pause", time.Millisecond, "time between two transactions")
+	flags.StringVar(&s.threshold, "checkpoint-threshold", "1MB", "size of the WAL that starts a checkpoint")
+	flags.Int64Var(&s.skipWAL, "skip-wal-threshold", -1, "from DuckDB 1.5: estimated bytes from which a commit goes past the WAL; negative: the engine's default")
+	flags.DurationVar(&s.pause, "pause", time.Millisecond, "time between two transactions")
+	flags.Int64Var(&s.flood, "flood", 0, "from DuckDB 1.5: rows of each batch that a second connection writes or rolls back meanwhile")
+	flags.DurationVar(&s.calm, "calm", 20*time.Millisecond, "time between two batches of the second connection")
+	flags.Int64Var(&s.replace, "replace", 0, "ledger entries between two replacements of a large table with an index; 0: none")
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
@@ -36,47 +63,98 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 		fmt.Fprintln(errOut, "owner: --database is missing")
 		return 2
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	defer stop()
-	go func() {
-		_, _ = io.Copy(io.Discard, in)
-		stop()
-	}()
-	if err := run(ctx, *path, *threshold, *pause, out); err != nil {
+	if err := run(*path, s, in, out); err != nil {
 		fmt.Fprintln(errOut, "owner:", err)
 		return 1
 	}
 	return 0
 }
 
-func run(ctx context.Context, path, threshold string, pause time.Duration, out io.Writer) (err error) {
+func run(path string, s shape, in io.Reader, out io.Writer) (err error) {
 	db, err := sql.Open("duckdb", path)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	// One connection: DuckDB 1.4 can lose a DELETE beside an ALTER of the same
-	// table on another one, which no copy can mend.
-	db.SetMaxOpenConns(1)
-	o := &owner{db: db}
-	if err := o.prepare(threshold); err != nil {
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	// One connection writes all but the flood: DuckDB 1.4 can lose a DELETE
+	// beside an ALTER of the same table on another one, which no copy can mend.
+	conn, err := db.Conn(ctx)
+	if err != nil {
 		return err
 	}
-	lines := bufio.NewWriter(out)
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	o := &owner{session: session{conn}, shape: s}
+	if err := o.prepare(); err != nil {
+		return err
+	}
+	lines := &printer{w: bufio.NewWriter(out)}
+	checkpoints := make(chan struct{}, 64)
+	go func() {
+		serve(in, lines, &o.committed, checkpoints)
+		stop()
+	}()
+	flooded := make(chan error, 1)
+	go func() { flooded <- flood(ctx, db, s) }()
+	err = o.work(ctx, lines, checkpoints)
+	stop()
+	return errors.Join(err, <-flooded)
+}
+
+// work writes until ctx ends.
+func (o *owner) work(ctx context.Context, lines *printer, checkpoints <-chan struct{}) error {
 	for ctx.Err() == nil {
-		if err := o.step(); err != nil {
-			return fmt.Errorf("after ledger entry %d: %w", o.id, err)
+		if err := o.step(lines); err != nil {
+			return fmt.Errorf("after ledger entry %d: %w", o.committed.Load(), err)
 		}
-		fmt.Fprintln(lines, o.id)
-		if err := lines.Flush(); err != nil {
-			return err
+		select {
+		case <-checkpoints:
+			answer := "ok"
+			if err := o.transactions(`CHECKPOINT`); err != nil {
+				answer = strings.ReplaceAll(err.Error(), "\n", " ")
+			}
+			if err := lines.println("= " + answer); err != nil {
+				return err
+			}
+		default:
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(pause):
+		case <-time.After(o.pause):
 		}
 	}
 	return nil
+}
+
+// serve answers the commands on in until it ends.
+func serve(in io.Reader, lines *printer, committed *atomic.Int64, checkpoints chan<- struct{}) {
+	scanner := bufio.NewScanner(in)
+	for scanner.Scan() {
+		switch command := scanner.Text(); command {
+		case "committed":
+			_ = lines.println(fmt.Sprint("= ", committed.Load()))
+		case "checkpoint":
+			checkpoints <- struct{}{}
+		default:
+			_ = lines.println("= unknown command " + command)
+		}
+	}
+}
+
+// printer writes whole lines from several goroutines.
+type printer struct {
+	mu sync.Mutex // guards w
+	w  *bufio.Writer
+}
+
+func (p *printer) println(line string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, err := p.w.WriteString(line + "\n"); err != nil {
+		return err
+	}
+	return p.w.Flush()
 }
 
 // Exit runs Main on the process's own arguments and streams.
