@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"canvasback/internal/duckfile"
 )
 
 // Verdicts on the file that the child was asked to read. Any other error is an
@@ -47,7 +49,8 @@ const (
 // must exist and is where the engine spills. Timeout 0 means no limit.
 type ScanRequest struct {
 	Path        string        `json:"path"`
-	Key         string        `json:"key,omitempty"` // of an encrypted database; a secret, it travels by the child's stdin only
+	Key         string        `json:"key,omitempty"`    // of an encrypted database; a secret, it travels by the child's stdin only
+	Cipher      string        `json:"cipher,omitempty"` // filled in by Scan
 	ReadWrite   bool          `json:"read_write"`
 	Level       Level         `json:"level"`
 	Assertions  []Assertion   `json:"assertions,omitempty"`
@@ -98,6 +101,14 @@ func Scan(ctx context.Context, req ScanRequest) (*ScanReport, error) {
 		return nil, err
 	}
 	req.Path = path
+	if req.Key != "" {
+		if req.Cipher, err = cipherOf(path); err != nil {
+			return nil, err
+		}
+		if req.Cipher == "" {
+			req.Key = "" // the engine refuses a key for a plain file
+		}
+	}
 	if req.TempDir != "" {
 		// The child may be killed while it spills: its files go with this directory.
 		dir, err := os.MkdirTemp(req.TempDir, "engine-")
@@ -123,6 +134,24 @@ func Checkpoint(ctx context.Context, path string, timeout time.Duration) error {
 	}
 	_, err = run(ctx, request{Kind: kindCheckpoint, Path: path}, timeout, nil)
 	return err
+}
+
+// cipherOf is the engine's name of the cipher of a file, empty for a plain one.
+// It opens no file with CTR that it was not told to open so.
+func cipherOf(path string) (name string, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("engine: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	h, err := duckfile.ReadOpaque(f)
+	if err != nil {
+		return "", fmt.Errorf("%w %s: %w", ErrRejected, path, err)
+	}
+	if !h.Main.Encrypted() {
+		return "", nil
+	}
+	return strings.TrimPrefix(h.Main.Encryption.Cipher.String(), "AES-256-"), nil
 }
 
 // existing refuses what the engine would create or fill: opening a missing or

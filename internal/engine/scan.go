@@ -14,7 +14,7 @@ func scanChild(ctx context.Context, req request, out *replies) (*ScanReport, err
 	if scan == nil {
 		return nil, &childError{Class: classSetup, Text: "a scan without a request"}
 	}
-	lim := limits{TempDir: scan.TempDir, MemoryLimit: scan.MemoryLimit, Threads: scan.Threads, Key: scan.Key}
+	lim := limits{TempDir: scan.TempDir, MemoryLimit: scan.MemoryLimit, Threads: scan.Threads, Key: scan.Key, Cipher: scan.Cipher}
 	s, err := openSession(ctx, req.Path, !scan.ReadWrite, lim)
 	if err != nil {
 		return nil, err

@@ -26,6 +26,7 @@ type limits struct {
 	MemoryLimit string
 	Threads     int
 	Key         string // of an encrypted file
+	Cipher      string // "GCM" or "CTR", with a key
 }
 
 // openSession attaches the file at the absolute path.
@@ -61,7 +62,11 @@ func (s *session) open(ctx context.Context, path string, readOnly bool, lim limi
 		mode = "READ_WRITE"
 	}
 	if lim.Key != "" {
-		mode += ", ENCRYPTION_KEY " + quoteText(lim.Key)
+		// A scratch copy may be written without OpenSSL, which is not linked.
+		if err := s.exec(ctx, "SET force_mbedtls_unsafe = true"); err != nil && !readOnly {
+			return &childError{Class: classSetup, Text: err.Error()}
+		}
+		mode += ", ENCRYPTION_KEY " + quoteText(lim.Key) + ", ENCRYPTION_CIPHER " + quoteText(lim.Cipher)
 	}
 	if err := s.exec(ctx, fmt.Sprintf("ATTACH %s AS %s (TYPE duckdb, %s)", quoteText(path), quoteName(s.alias), mode)); err != nil {
 		return withoutKey(err, lim.Key)

@@ -20,17 +20,23 @@ import (
 // the last ledger entry.
 func CheckPrefix(t testing.TB, path string, atLeast int64) int64 {
 	t.Helper()
+	return CheckEncryptedPrefix(t, path, "", atLeast)
+}
+
+// CheckEncryptedPrefix is CheckPrefix of a file with the key.
+func CheckEncryptedPrefix(t testing.TB, path, key string, atLeast int64) int64 {
+	t.Helper()
 	scratch := filepath.Join(t.TempDir(), filepath.Base(path))
 	CopyFile(t, path, scratch)
 	if _, err := os.Stat(path + ".wal"); err == nil {
 		CopyFile(t, path+".wal", scratch+".wal")
 	}
 	_, err := engine.Scan(context.Background(), engine.ScanRequest{
-		Path: scratch, ReadWrite: true, Level: engine.LevelFull, TempDir: filepath.Dir(scratch), Timeout: 5 * time.Minute,
+		Path: scratch, Key: key, ReadWrite: true, Level: engine.LevelFull, TempDir: filepath.Dir(scratch), Timeout: 5 * time.Minute,
 	})
 	require.NoError(t, err)
 
-	got := QueryAll(t, scratch,
+	got := queryAll(t, scratch, key,
 		"SELECT coalesce(max(id), 0) FROM ledger",
 		"SELECT count(*) FROM ledger",
 		"SELECT count(DISTINCT id) FROM ledger",

@@ -21,6 +21,7 @@ import (
 	"github.com/duckdb/duckdb-go/v2"
 	"github.com/stretchr/testify/require"
 
+	"canvasback/internal/duckfile"
 	"canvasback/internal/engine"
 )
 
@@ -45,6 +46,8 @@ func RunIfChild() {
 // request is the first JSON value on a child's stdin.
 type request struct {
 	Path    string
+	Key     string // of an encrypted file, empty: plain
+	Cipher  string // of a new one, "GCM" or "CTR"
 	Storage string // STORAGE_VERSION of a new file, empty: the engine's default
 	Exec    []string
 	Query   []string // each must return a single value
@@ -74,6 +77,13 @@ func CreateKilled(t testing.TB, path string, stmts ...string) {
 	call(t, request{Path: path, Exec: stmts, Kill: true})
 }
 
+// CreateEncrypted is CreateKilled of a file that is encrypted with the key by
+// the cipher "GCM" or "CTR".
+func CreateEncrypted(t testing.TB, path, key, cipher string, stmts ...string) {
+	t.Helper()
+	call(t, request{Path: path, Key: key, Cipher: cipher, Exec: stmts, Kill: true})
+}
+
 // Query returns the single value of a query as text, NULL as "NULL". The
 // database is opened read-write: a WAL beside it is folded.
 func Query(t testing.TB, path, query string) string {
@@ -84,8 +94,13 @@ func Query(t testing.TB, path, query string) string {
 // QueryAll is Query for several queries in one child.
 func QueryAll(t testing.TB, path string, queries ...string) []string {
 	t.Helper()
+	return queryAll(t, path, "", queries...)
+}
+
+func queryAll(t testing.TB, path, key string, queries ...string) []string {
+	t.Helper()
 	var values []string
-	require.NoError(t, json.Unmarshal(call(t, request{Path: path, Query: queries}), &values))
+	require.NoError(t, json.Unmarshal(call(t, request{Path: path, Key: key, Query: queries}), &values))
 	require.Len(t, values, len(queries))
 	return values
 }
@@ -100,6 +115,11 @@ func start(req *request) (*exec.Cmd, error) {
 		return nil, err
 	}
 	req.Path = path
+	if req.Key != "" && req.Cipher == "" {
+		if req.Cipher, err = cipherOf(path); err != nil {
+			return nil, err
+		}
+	}
 	exe, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -107,6 +127,19 @@ func start(req *request) (*exec.Cmd, error) {
 	cmd := exec.Command(exe)
 	cmd.Args = []string{childName, filepath.Base(path)}
 	return cmd, nil
+}
+
+// cipherOf is the cipher of an encrypted file that exists.
+func cipherOf(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	h, err := duckfile.ReadOpaque(f)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return "", err
+	}
+	return strings.TrimPrefix(h.Main.Encryption.Cipher.String(), "AES-256-"), nil
 }
 
 func call(t testing.TB, req request) []byte {
@@ -177,6 +210,12 @@ func attach(req request) (*sql.DB, error) {
 	if req.Storage != "" {
 		options += ", STORAGE_VERSION " + quote(req.Storage, "'")
 	}
+	if req.Key != "" {
+		options += ", ENCRYPTION_KEY " + quote(req.Key, "'")
+	}
+	if req.Cipher != "" {
+		options += ", ENCRYPTION_CIPHER " + quote(req.Cipher, "'")
+	}
 	base := filepath.Base(req.Path)
 	name, _, _ := strings.Cut(base, ".")
 	boot, err := duckdb.NewConnector("", nil)
@@ -188,6 +227,7 @@ func attach(req request) (*sql.DB, error) {
 	for _, stmt := range []string{
 		"SET autoinstall_known_extensions = false",
 		"SET threads = 2",
+		"SET force_mbedtls_unsafe = true", // writes encrypted files without OpenSSL
 		fmt.Sprintf("ATTACH %s AS %s (%s)", quote(base, "'"), quote(name, `"`), options),
 		"USE " + quote(name, `"`),
 	} {

@@ -28,6 +28,8 @@ type OwnerOptions struct {
 	BulkRows            int           // rows of a bulk batch, default 5000; from 122880 on they bypass the WAL
 	KeepBatches         int           // batches kept before the oldest is deleted, default 4
 	Storage             string        // storage version of a new file
+	Key                 string        // of an encrypted database
+	Cipher              string        // of a new one, "GCM" or "CTR"
 	Setup               []string      // statements run before the load begins
 	Seed                uint64        // of the transfers, default 1
 }
@@ -71,7 +73,7 @@ type Owner struct {
 func StartOwner(t testing.TB, path string, opts OwnerOptions) *Owner {
 	t.Helper()
 	opts = opts.withDefaults()
-	req := request{Path: path, Storage: opts.Storage, Owner: &opts}
+	req := request{Path: path, Storage: opts.Storage, Key: opts.Key, Cipher: opts.Cipher, Owner: &opts}
 	cmd, err := start(&req)
 	require.NoError(t, err)
 	o := &Owner{cmd: cmd, answers: make(chan string, 1), done: make(chan struct{})}
