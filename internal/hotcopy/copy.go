@@ -86,10 +86,8 @@ func (c *copier) run(ctx context.Context) (*Result, error) {
 		tries++
 		next = attempt + 1
 		switch kind := failure.Of(err); {
-		case errors.Is(context.Cause(ctx), errOutOfTime):
-			return nil, c.outOfTime(attempt, err)
 		case ctx.Err() != nil:
-			return nil, err
+			return nil, c.ended(ctx, attempt, err)
 		case kind == failure.Corrupt || kind == failure.Truncated:
 			if faults++; faults >= faultTries {
 				return nil, err
@@ -101,14 +99,22 @@ func (c *copier) run(ctx context.Context) (*Result, error) {
 		if tries >= c.o.MaxAttempts {
 			return nil, failure.Errorf(failure.Of(err), "no copy of %s could be accepted in %d attempts%s; the last one: %w", c.o.Path, tries, c.lost.because(), err)
 		}
-		if err := c.o.sleep(ctx, retryPause); err != nil {
-			return nil, err
+		if c.o.sleep(ctx, retryPause) != nil {
+			return nil, c.ended(ctx, attempt, err)
 		}
 	}
 }
 
-func (c *copier) outOfTime(attempt int, err error) error {
-	if len(c.lost) == 0 {
+// ended is the failure of a context that ended: the caller's own cause, or that
+// the time is over, with why the last pass was lost.
+func (c *copier) ended(ctx context.Context, attempt int, err error) error {
+	switch cause := context.Cause(ctx); {
+	case !errors.Is(cause, errOutOfTime):
+		if failure.Of(err) == failure.Moving {
+			return cause
+		}
+		return err
+	case len(c.lost) == 0:
 		return failure.Errorf(failure.OutOfTime, "the copy of %s did not end within %s, in attempt %d", c.o.Path, c.o.MaxTime, attempt)
 	}
 	return failure.Errorf(failure.OutOfTime, "no copy of %s could be accepted within %s, in attempt %d%s; the last one: %w", c.o.Path, c.o.MaxTime, attempt, c.lost.because(), err)
