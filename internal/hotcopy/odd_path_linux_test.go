@@ -77,6 +77,28 @@ func TestCopyThroughASymbolicLink(t *testing.T) {
 	}
 }
 
+// TestCopyThroughASymbolicLinkWithTheWALBesideIt is what DuckDB up to 1.4 leaves
+// that was told the link: the WAL is beside the link, not beside the file.
+func TestCopyThroughASymbolicLinkWithTheWALBesideIt(t *testing.T) {
+	p := crashed(t, ledger(5)...)
+	file := p.write(t)
+	link := filepath.Join(t.TempDir(), "link.duckdb")
+	require.NoError(t, os.Symlink(file, link))
+	require.NoError(t, os.Rename(file+".wal", link+".wal"))
+	opts := options(t, link)
+	res, err := hotcopy.Copy(context.Background(), opts)
+	require.NoError(t, err)
+	assert.EqualValues(t, 5, res.Commits)
+	assert.Equal(t, ids(5), enginetest.Query(t, filepath.Join(opts.Dir, "copy.duckdb"), "SELECT string_agg(id::VARCHAR, ' ' ORDER BY id) FROM ledger"))
+
+	require.NoError(t, os.WriteFile(file+".wal", p.wal, 0o600))
+	_, err = hotcopy.Copy(context.Background(), options(t, link))
+	require.Error(t, err, "two WALs, of which one is nobody's")
+	assert.Equal(t, failure.Corrupt, failure.Of(err))
+	assert.Contains(t, err.Error(), link+".wal")
+	assert.Contains(t, err.Error(), file+".wal")
+}
+
 // TestCopyOfAFileWithAnotherName is told the name that the owner uses, beside
 // which the WAL is.
 func TestCopyOfAFileWithAnotherName(t *testing.T) {
