@@ -15,6 +15,12 @@
 //
 // What to know before you use it:
 //
+//   - A hold is an open transaction, and DuckDB has faults beside one, be it a
+//     hold or a long query. Do not use holds in a service that makes or drops
+//     indexes meanwhile: in 1.5.6, DELETE, CREATE INDEX and DELETE of one table
+//     make the end of the older transaction invalidate the database until it is
+//     opened again; in 1.1.3 such rows come back. In 1.4.1 a primary key that
+//     was deleted cannot be inserted again before the older transaction ends.
 //   - The write-ahead log grows for as long as a hold lasts. Every hold has a
 //     deadline, after which it ends by itself; Options.MaxHold bounds it.
 //   - A FORCE CHECKPOINT by someone else waits for the hold, spins a core

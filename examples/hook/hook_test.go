@@ -80,11 +80,12 @@ func TestHoldBeginsAndEnds(t *testing.T) {
 	equal(t, status["holding"], true)
 	post(t, h, "/begin", body(other, "600"), 409, "another hold is active")
 	post(t, h, "/end", body(other, "0"), 410, "no such hold")
-	post(t, h, "/checkpoint", "", 503, "a hold keeps checkpoints off")
+	post(t, h, "/checkpoint", "", 503, "not now: Cannot CHECKPOINT")
 	post(t, h, "/end", `{"token":"`+token+`"}`, 200, "")
 	equal(t, e.statements(), []string{
 		`1 BEGIN TRANSACTION`,
 		`1 CREATE TABLE "sh""op".main.__canvasback_hold_` + token + `(i INTEGER)`,
+		`2 CHECKPOINT "sh""op"`,
 		`1 ROLLBACK`,
 	})
 	post(t, h, "/end", body(token, "0"), 410, "that hold is over: it was ended")
