@@ -107,7 +107,7 @@ func TestCheckersTellBadCopies(t *testing.T) {
 	for i, way := range ways {
 		enginetest.Create(t, filepath.Join(originals, fmt.Sprint(i)), append(sound[:len(sound):len(sound)], way.damage)...)
 	}
-	for _, kind := range Kinds(t) {
+	for _, kind := range Kinds(t, bin) {
 		t.Run(kind.Name, func(t *testing.T) {
 			for i, way := range ways {
 				path := filepath.Join(t.TempDir(), "copy.duckdb")

@@ -36,8 +36,17 @@ func Root(t testing.TB) string {
 // released: without the workspace. It returns the program's path.
 func Build(t testing.TB, dir string) string {
 	t.Helper()
-	program := filepath.Join(t.TempDir(), filepath.Base(dir))
-	run(t, filepath.Join(Root(t), dir), "go", "build", "-o", program, ".")
+	return buildIn(t, t.TempDir(), dir)
+}
+
+// buildIn is Build with the directory to put the program in, and does nothing
+// where it is there already: linking an engine takes seconds.
+func buildIn(t testing.TB, bin, dir string) string {
+	t.Helper()
+	program := filepath.Join(bin, filepath.Base(dir))
+	if _, err := os.Stat(program); err != nil {
+		run(t, filepath.Join(Root(t), dir), "go", "build", "-o", program, ".")
+	}
 	return program
 }
 

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 )
@@ -24,10 +23,13 @@ type Kind struct {
 	dir     string // where the service and its packages are
 }
 
-// Kinds builds and installs all of them.
-func Kinds(t testing.TB) []Kind {
+// Kinds builds and installs all of them. Programs that are in the directory bin
+// already are taken from there.
+func Kinds(t testing.TB, bin string) []Kind {
 	t.Helper()
-	build := func(module string) string { return Build(t, filepath.Join("internal", "livetest", "owners", module)) }
+	build := func(module string) string {
+		return buildIn(t, bin, filepath.Join("internal", "livetest", "owners", module))
+	}
 	return []Kind{
 		{Name: "DuckDB 1.1.3", EngineVersion: "1.1.3", program: build("duckdb11")},
 		{Name: "DuckDB 1.4.1", EngineVersion: "1.4.1", program: build("duckdb14")},
@@ -75,9 +77,4 @@ func (k Kind) checker() *exec.Cmd {
 		return cmd
 	}
 	return exec.Command(k.program, "check")
-}
-
-// slug is the name as a part of a file's.
-func (k Kind) slug() string {
-	return strings.ToLower(strings.NewReplacer(" ", "-", ".", "").Replace(k.Name))
 }

@@ -16,12 +16,24 @@ import (
 func TestMain(m *testing.M) {
 	engine.RunIfChild()
 	enginetest.RunIfChild()
-	os.Exit(m.Run())
+	var err error
+	if bin, err = os.MkdirTemp("", "livetest"); err != nil {
+		panic(err)
+	}
+	status := m.Run()
+	if err := os.RemoveAll(bin); err != nil {
+		panic(err)
+	}
+	os.Exit(status)
 }
 
+// bin has the programs that the tests share.
+var bin string
+
 const (
-	// backupsInARow are taken of each owner while it writes.
-	backupsInARow = 20
+	// backupsInARow are taken of each owner through the starter while it writes;
+	// TestCopiesOfLiveOwners takes more, without it.
+	backupsInARow = 3
 	// warmUp is the ledger entry after which the first one begins: by then
 	// each kind of write and several checkpoints have happened.
 	warmUp = 300
@@ -49,7 +61,7 @@ func TestOwnerOfAnotherVersionIsBackedUpWhileItWrites(t *testing.T) {
 		{"DuckDB 1.5.6 folding each commit", "duckdb15", folding, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			program := Build(t, filepath.Join("internal", "livetest", "owners", test.module))
+			program := buildIn(t, bin, filepath.Join("internal", "livetest", "owners", test.module))
 			owner := StartWriter(t, program, filepath.Join(t.TempDir(), "shop.duckdb"), test.writer...)
 			backUpInARow(t, owner, test.flags...)
 		})
@@ -63,7 +75,7 @@ var folding = []string{"--checkpoint-threshold", "1KB", "--pause", "50ms"}
 // backUpInARow takes backups while the owner writes, restores each and checks
 // it, and looks at the owner's own database in the end.
 func backUpInARow(t *testing.T, owner *Owner, flags ...string) {
-	starter := Build(t, "starter")
+	starter := buildIn(t, bin, "starter")
 	repository := filepath.Join(t.TempDir(), "backups")
 	require.NoError(t, os.Mkdir(repository, 0o755))
 	owner.WaitFor(t, warmUp)

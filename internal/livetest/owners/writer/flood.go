@@ -19,7 +19,7 @@ const (
 // flood writes batches on a connection of its own until ctx ends. From about
 // 120,000 rows on the engine writes them to free blocks of the file while the
 // statement runs, and checkpoints of the other connection do not hold it up.
-// Every third batch is rolled back.
+// Every third batch is rolled back, or all are.
 func flood(ctx context.Context, db *sql.DB, s shape) (err error) {
 	if s.flood == 0 {
 		return nil
@@ -36,7 +36,7 @@ func flood(ctx context.Context, db *sql.DB, s shape) (err error) {
 	}
 	for ctx.Err() == nil {
 		batch++
-		if err := second.floodOnce(batch, s.flood); err != nil {
+		if err := second.floodOnce(batch, s.flood, s.rollBack || batch%3 == 0); err != nil {
 			return fmt.Errorf("batch %d of the second connection: %w", batch, err)
 		}
 		select {
@@ -47,9 +47,9 @@ func flood(ctx context.Context, db *sql.DB, s shape) (err error) {
 	return nil
 }
 
-func (s session) floodOnce(batch, rows int64) error {
+func (s session) floodOnce(batch, rows int64, rollBack bool) error {
 	insert := fmt.Sprintf(`INSERT INTO flood SELECT %d, i, `+floodValue+` FROM range(%d) t(i)`, batch, batch, rows)
-	if batch%3 == 0 {
+	if rollBack {
 		return s.transactions(`BEGIN TRANSACTION`, insert, `ROLLBACK`)
 	}
 	return s.transaction(

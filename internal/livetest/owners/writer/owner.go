@@ -174,12 +174,12 @@ func (o *owner) alter() error {
 	return o.transactions(statement)
 }
 
-// replaceLarge gives up the blocks of a large table, and commits as many rows
-// to a new one with an index, by which the engine takes its checkpoint beside
-// other connections that insert.
+// replaceLarge gives up the blocks of a large table and commits as many rows to
+// a new one with an index, in one transaction. From DuckDB 1.5 on its commit
+// can be a checkpoint beside another connection that inserts.
 func (o *owner) replaceLarge() error {
-	return o.transactions(
-		`CREATE OR REPLACE TABLE large(id BIGINT PRIMARY KEY, value BIGINT)`,
+	return o.transaction(
+		`CREATE OR REPLACE TABLE large(i BIGINT PRIMARY KEY, value BIGINT)`,
 		fmt.Sprintf(`INSERT INTO large SELECT i, `+floodValue+` FROM range(%d) t(i)`, o.committed.Load(), replaceRows),
 	)
 }

@@ -37,6 +37,7 @@ type shape struct {
 	pause     time.Duration // between two transactions
 	flood     int64         // rows of a batch on the second connection; 0: no such connection
 	calm      time.Duration // between two batches on the second connection
+	rollBack  bool          // the second connection commits nothing
 	replace   int64         // ledger entries between two replacements of a large indexed table; 0: never
 }
 
@@ -55,6 +56,7 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 	flags.DurationVar(&s.pause, "pause", time.Millisecond, "time between two transactions")
 	flags.Int64Var(&s.flood, "flood", 0, "from DuckDB 1.5: rows of each batch that a second connection writes or rolls back meanwhile")
 	flags.DurationVar(&s.calm, "calm", 20*time.Millisecond, "time between two batches of the second connection")
+	flags.BoolVar(&s.rollBack, "roll-back", false, "have the second connection roll back all that it writes")
 	flags.Int64Var(&s.replace, "replace", 0, "ledger entries between two replacements of a large table with an index; 0: none")
 	if err := flags.Parse(args); err != nil {
 		return 2
