@@ -8,6 +8,7 @@ require (
 )
 
 require (
+	canvasback/examples/hook v0.0.0 // indirect
 	github.com/apache/arrow-go/v18 v18.1.0 // indirect
 	github.com/go-viper/mapstructure/v2 v2.2.1 // indirect
 	github.com/goccy/go-json v0.10.5 // indirect
@@ -26,3 +27,5 @@ require (
 )
 
 replace canvasback/internal/livetest/owners/writer => ../writer
+
+replace canvasback/examples/hook => ../../../../examples/hook

@@ -8,6 +8,7 @@ require (
 )
 
 require (
+	canvasback/examples/hook v0.0.0 // indirect
 	github.com/apache/arrow-go/v18 v18.4.1 // indirect
 	github.com/duckdb/duckdb-go-bindings v0.1.21 // indirect
 	github.com/duckdb/duckdb-go-bindings/darwin-amd64 v0.1.21 // indirect
@@ -34,3 +35,5 @@ require (
 )
 
 replace canvasback/internal/livetest/owners/writer => ../writer
+
+replace canvasback/examples/hook => ../../../../examples/hook

@@ -8,6 +8,7 @@ require (
 )
 
 require (
+	canvasback/examples/hook v0.0.0 // indirect
 	github.com/apache/arrow-go/v18 v18.5.1 // indirect
 	github.com/duckdb/duckdb-go-bindings v0.10506.0 // indirect
 	github.com/duckdb/duckdb-go-bindings/lib/darwin-amd64 v0.10506.0 // indirect
@@ -33,3 +34,5 @@ require (
 )
 
 replace canvasback/internal/livetest/owners/writer => ../writer
+
+replace canvasback/examples/hook => ../../../../examples/hook

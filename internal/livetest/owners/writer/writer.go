@@ -39,6 +39,7 @@ type shape struct {
 	calm      time.Duration // between two batches on the second connection
 	rollBack  bool          // the second connection commits nothing
 	replace   int64         // ledger entries between two replacements of a large indexed table; 0: never
+	hook      string        // where the hook of backups is served; empty: nowhere
 }
 
 // Main runs the program with the registered driver "duckdb" and returns its
@@ -58,6 +59,7 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 	flags.DurationVar(&s.calm, "calm", 20*time.Millisecond, "time between two batches of the second connection")
 	flags.BoolVar(&s.rollBack, "roll-back", false, "have the second connection roll back all that it writes")
 	flags.Int64Var(&s.replace, "replace", 0, "ledger entries between two replacements of a large table with an index; 0: none")
+	flags.StringVar(&s.hook, "hook", "", "address, or path of a unix socket, on which to serve the hook of backups; empty: none")
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
@@ -92,6 +94,13 @@ func run(path string, s shape, in io.Reader, out io.Writer) (err error) {
 		return err
 	}
 	lines := &printer{w: bufio.NewWriter(out)}
+	if s.hook != "" {
+		stopHook, refused := serveHook(db, s.hook, lines)
+		if refused != nil {
+			return refused
+		}
+		defer func() { err = errors.Join(err, stopHook()) }()
+	}
 	checkpoints := make(chan struct{}, 64)
 	go func() {
 		serve(in, lines, &o.committed, checkpoints)

@@ -1,0 +1,154 @@
+package livetest
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"canvasback/internal/config"
+	"canvasback/internal/engine"
+	"canvasback/internal/failure"
+	"canvasback/internal/hold"
+	"canvasback/internal/hook"
+	"canvasback/internal/hotcopy"
+	"canvasback/internal/vfs"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// heldCommits is how many ledger entries are committed during a hold: eight
+// bulk batches come with them, each larger in the WAL than the owner's
+// threshold of 1 MB.
+const heldCommits = 200
+
+func TestOwnerHoldsItsCheckpointsBack(t *testing.T) {
+	for _, test := range []struct{ version, module string }{
+		{"1.1.3", "duckdb11"},
+		{"1.4.1", "duckdb14"},
+		{"1.5.6", "duckdb15"},
+	} {
+		t.Run("DuckDB "+test.version, func(t *testing.T) {
+			program := Build(t, filepath.Join("internal", "livetest", "owners", test.module))
+			checkHolds(t, test.version, func(t *testing.T) (*Owner, config.Hold) {
+				sockets, err := os.MkdirTemp("", "hook")
+				require.NoError(t, err)
+				t.Cleanup(func() { assert.NoError(t, os.RemoveAll(sockets)) })
+				socket := filepath.Join(sockets, "s")
+				owner := StartWriter(t, program, filepath.Join(t.TempDir(), "shop.duckdb"), "--hook", socket)
+				return owner, config.Hold{Mode: config.HoldHTTP, URL: "http://hook", Socket: socket}
+			})
+		})
+	}
+}
+
+// checkHolds starts owners and holds their checkpoints back in every way that
+// a hold can end.
+func checkHolds(t *testing.T, version string, start func(*testing.T) (*Owner, config.Hold)) {
+	owner, options := start(t)
+	owner.WaitFor(t, warmUp)
+	h := begin(t, owner, options, 10*time.Minute, version)
+	t.Run("nothing is folded during a hold", func(t *testing.T) {
+		before := look(t, owner)
+		for target := owner.Committed(t) + heldCommits; owner.Committed(t) < target; {
+			require.Equal(t, before.Iteration, look(t, owner).Iteration)
+			_, err := hook.Post(t.Context(), options.URL+"/checkpoint", options.Socket, nil)
+			require.ErrorContains(t, err, "Cannot CHECKPOINT")
+			status, ok := err.(*hook.StatusError)
+			require.True(t, ok)
+			require.Equal(t, http.StatusServiceUnavailable, status.Code)
+		}
+		after := look(t, owner)
+		require.NotNil(t, after.WAL)
+		grown := after.WAL.Bytes
+		if before.WAL != nil {
+			grown -= before.WAL.Bytes
+		}
+		assert.Greater(t, grown, int64(8_000_000), "the WAL gathers what was committed")
+		t.Logf("%d commits under header %d, the WAL grew by %d bytes to %d", heldCommits, after.Iteration, grown, after.WAL.Bytes)
+	})
+	t.Run("one hold at a time", func(t *testing.T) {
+		second := newHold(owner, options, time.Minute)
+		_, err := second.Begin(t.Context())
+		require.ErrorContains(t, err, "another hold is active")
+		assert.ErrorContains(t, second.End(t.Context()), "no such hold")
+	})
+	t.Run("the owner checkpoints after it", func(t *testing.T) {
+		before := look(t, owner)
+		require.NoError(t, h.End(t.Context()))
+		waitForHeader(t, owner, before.Iteration)
+		assert.ErrorContains(t, h.End(t.Context()), "none was begun")
+	})
+	t.Run("it expires by the owner's deadline", func(t *testing.T) {
+		h := begin(t, owner, options, time.Second, version)
+		waitForHeader(t, owner, look(t, owner).Iteration)
+		err := h.End(t.Context())
+		require.ErrorContains(t, err, "the hold was not in force any more")
+		assert.ErrorContains(t, err, "expired at")
+		assert.Same(t, failure.Hook, failure.Of(err))
+	})
+	t.Run("the owner stops during a hold", func(t *testing.T) {
+		h := begin(t, owner, options, time.Minute, version)
+		committed := owner.Committed(t)
+		owner.Stop(t)
+		assert.Same(t, failure.Hook, failure.Of(h.End(t.Context())))
+		CheckPrefix(t, owner.Database, committed)
+		checkNoHoldIn(t, owner.Database)
+	})
+	t.Run("the owner is killed during a hold", func(t *testing.T) {
+		owner, options := start(t)
+		owner.WaitFor(t, 30)
+		h := begin(t, owner, options, time.Minute, version)
+		committed := owner.Committed(t)
+		require.NoError(t, syscall.Kill(owner.PID, syscall.SIGKILL))
+		<-owner.exited
+		assert.Same(t, failure.Hook, failure.Of(h.End(t.Context())))
+		CheckPrefix(t, owner.Database, committed)
+		checkNoHoldIn(t, owner.Database)
+	})
+}
+
+func newHold(owner *Owner, options config.Hold, deadline time.Duration) *hold.Hold {
+	options.Timeout, options.Deadline = config.Duration(time.Minute), config.Duration(deadline)
+	return hold.New(options, owner.Database)
+}
+
+func begin(t *testing.T, owner *Owner, options config.Hold, deadline time.Duration, version string) *hold.Hold {
+	t.Helper()
+	h := newHold(owner, options, deadline)
+	held, err := h.Begin(t.Context())
+	require.NoErrorf(t, err, "the owner printed:\n%s", owner.stderr)
+	require.Equal(t, version, held.EngineVersion)
+	return h
+}
+
+func look(t *testing.T, owner *Owner) *hotcopy.Inspection {
+	t.Helper()
+	seen, err := hotcopy.Inspect(vfs.OS(), owner.Database)
+	require.NoError(t, err)
+	return seen
+}
+
+// waitForHeader returns when the owner has written another header.
+func waitForHeader(t *testing.T, owner *Owner, iteration uint64) {
+	t.Helper()
+	require.Eventually(t, func() bool { return look(t, owner).Iteration > iteration }, time.Minute, 20*time.Millisecond,
+		"the owner does not checkpoint any more")
+}
+
+// checkNoHoldIn looks for the table of a hold in a database whose owner has
+// ended.
+func checkNoHoldIn(t *testing.T, path string) {
+	t.Helper()
+	report, err := engine.Scan(t.Context(), engine.ScanRequest{
+		Path: path, ReadWrite: true, Level: engine.LevelOpen, TempDir: t.TempDir(), Timeout: time.Minute,
+		Assertions: []engine.Assertion{{Name: "no hold", Expect: "0", Timeout: time.Minute,
+			SQL: `SELECT count(*) FROM duckdb_tables() WHERE table_name LIKE '%hold%'`}},
+	})
+	require.NoError(t, err)
+	require.Len(t, report.Assertions, 1)
+	assert.True(t, report.Assertions[0].Passed, "%+v", report.Assertions[0])
+}
