@@ -42,6 +42,7 @@ WORKDIR /srv
 COPY examples/node-service/package.json examples/node-service/package-lock.json ./
 RUN npm ci --omit=dev
 COPY examples/node-service/ ./
+COPY examples/node-hook/ /node-hook/
 RUN groupadd --gid 10001 canvasback \
  && useradd --uid 10001 --gid canvasback --no-create-home --home-dir /tmp canvasback \
  && install -d -o canvasback -g canvasback /data

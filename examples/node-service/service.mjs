@@ -1,11 +1,13 @@
 // A small order service with DuckDB inside. It holds the database's lock from
 // start to stop and writes all the time, as services of this kind do; nothing
-// in it knows that backups are taken, except for the optional POST /checkpoint.
+// in it knows that backups are taken, except for the optional POST /checkpoint
+// and, with --hold, the hook under /hold/.
 //
 //   node service.mjs --database shop.duckdb [--port 8080] [--socket FILE]
 import { createServer } from 'node:http';
 import { rm } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
+import { createHook } from '../node-hook/hook.mjs';
 import { Shop } from './shop.mjs';
 
 const { values: options } = parseArgs({
@@ -18,6 +20,7 @@ const { values: options } = parseArgs({
     'pause-ms': { type: 'string', default: '2' }, // between two transactions
     flood: { type: 'string', default: '0' }, // rows of each batch that a second connection writes meanwhile; 0: none
     'calm-ms': { type: 'string', default: '20' }, // between two such batches
+    hold: { type: 'boolean', default: false }, // let backups hold checkpoints back
     'until-eof': { type: 'boolean', default: false }, // stop when standard input ends
   },
 });
@@ -27,7 +30,9 @@ const shop = await Shop.open(options.database, {
   skipWALThreshold: options['skip-wal-threshold'],
   floodRows: Number(options.flood),
   floodCalmMs: Number(options['calm-ms']),
+  keepIndexes: options.hold,
 });
+const hook = options.hold ? createHook(shop.instance) : undefined;
 const servers = [await listen({ port: Number(options.port), host: '127.0.0.1' })];
 if (options.socket) {
   await rm(options.socket, { force: true });
@@ -51,6 +56,7 @@ try {
     server.close();
     server.closeAllConnections();
   }
+  await hook?.close();
   await shop.close();
   process.stdin.pause();
 }
@@ -64,7 +70,7 @@ function listen(address) {
   });
 }
 
-// answer serves GET /status and POST /checkpoint.
+// answer serves GET /status and POST /checkpoint, and leaves /hold/ to the hook.
 async function answer(request, response) {
   const reply = (status, body) => {
     response.writeHead(status, { 'content-type': 'application/json' });
@@ -72,6 +78,7 @@ async function answer(request, response) {
   };
   try {
     const { pathname } = new URL(request.url, 'http://localhost');
+    if (hook && pathname.startsWith('/hold/')) return await hook(request, response);
     if (request.method === 'GET' && pathname === '/status') {
       return reply(200, { committed: shop.committed, batches: shop.batches, checkpoints: shop.checkpoints });
     }

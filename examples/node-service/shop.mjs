@@ -12,6 +12,7 @@ const batchesKept = 6;
 // there when its counter is not 0.
 export class Shop {
   #instance;
+  #keepIndexes;
   #connection;
   #flood;
   #pending = []; // work that waits for the end of the current transaction
@@ -24,12 +25,15 @@ export class Shop {
   batches = 0;
   checkpoints = 0;
 
-  // open takes { checkpointThreshold, skipWALThreshold, floodRows, floodCalmMs };
-  // skipWALThreshold may be undefined, floodRows 0 means no second writer.
+  // open takes { checkpointThreshold, skipWALThreshold, floodRows, floodCalmMs,
+  // keepIndexes }; skipWALThreshold may be undefined, floodRows 0 means no second
+  // writer, keepIndexes that no index is made or dropped, which DuckDB does not
+  // bear beside a hold.
   static async open(path, options) {
     const shop = new Shop();
     const settings = { checkpoint_threshold: options.checkpointThreshold, threads: '1' };
     if (options.skipWALThreshold !== undefined) settings.auto_checkpoint_skip_wal_threshold = options.skipWALThreshold;
+    shop.#keepIndexes = options.keepIndexes;
     shop.#instance = await DuckDBInstance.create(path, settings);
     shop.#connection = await shop.#instance.connect();
     await shop.#connection.run(schema);
@@ -55,7 +59,7 @@ export class Shop {
     if (id % 25 === 0) await this.#batch(this.batches + 1);
     if (id % 11 === 0) await this.#connection.run(`UPDATE orders SET status = 'shipped', note = note || '.' WHERE id > ${id - 40} AND id % 3 = 0`);
     if (id % 13 === 0) await this.#archive(id - 500);
-    if (id % 37 === 0) await this.#buildIndex();
+    if (id % 37 === 0 && !this.#keepIndexes) await this.#buildIndex();
     if (id % 60 === 0) await this.#connection.run('CREATE OR REPLACE TABLE summary AS SELECT max(id) AS upto, sum(amount)::BIGINT AS amount FROM ledger');
     if (id % 83 === 0) await this.#restock(5000 + (id % 100));
     if (id % 97 === 0) await this.#alter();
@@ -85,6 +89,11 @@ export class Shop {
     await this.#flood?.stop();
     this.#connection.closeSync();
     this.#instance.closeSync();
+  }
+
+  // instance is DuckDB's, for further connections; close ends them, too.
+  get instance() {
+    return this.#instance;
   }
 
   async #order(id) {

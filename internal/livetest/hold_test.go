@@ -45,6 +45,13 @@ func TestOwnerHoldsItsCheckpointsBack(t *testing.T) {
 	}
 }
 
+func TestNodeServiceHoldsItsCheckpointsBack(t *testing.T) {
+	checkHolds(t, "1.5.5", func(t *testing.T) (*Owner, config.Hold) {
+		service := StartNode(t, filepath.Join(t.TempDir(), "shop.duckdb"), "--hold")
+		return service.Owner, config.Hold{Mode: config.HoldHTTP, URL: service.URL + "/hold"}
+	})
+}
+
 // checkHolds starts owners and holds their checkpoints back in every way that
 // a hold can end.
 func checkHolds(t *testing.T, version string, start func(*testing.T) (*Owner, config.Hold)) {

@@ -34,8 +34,14 @@ func installNode(t testing.TB) string {
 	if _, err := os.Stat(filepath.Join(dir, "node_modules", "@duckdb", "node-api")); err == nil {
 		return dir
 	}
-	installed := t.TempDir()
+	// The service imports the hook beside it.
+	beside := t.TempDir()
+	installed := filepath.Join(beside, "node-service")
+	for _, name := range []string{"node-service", "node-hook"} {
+		require.NoError(t, os.Mkdir(filepath.Join(beside, name), 0o755))
+	}
 	copyFiles(t, dir, installed, nodeFiles...)
+	copyFiles(t, filepath.Join(filepath.Dir(dir), "node-hook"), filepath.Join(beside, "node-hook"), "hook.mjs")
 	run(t, installed, "npm", "ci", "--no-audit", "--no-fund")
 	return installed
 }
