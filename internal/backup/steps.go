@@ -33,7 +33,11 @@ func (r *Runner) Checkpoint(ctx context.Context, database string) (job.Checkpoin
 }
 
 func (r *Runner) observe(d *config.Database) (checkpoint.Observation, error) {
-	in, err := hotcopy.Inspect(r.fs, d.Path)
+	key, err := fileKey(d)
+	if err != nil {
+		return checkpoint.Observation{}, err
+	}
+	in, err := hotcopy.Inspect(r.fs, d.Path, key)
 	if err != nil {
 		return checkpoint.Observation{}, err
 	}
@@ -102,24 +106,30 @@ func (r *Runner) copyInto(ctx context.Context, d *config.Database, key string, p
 
 // copyOptions are what the configuration says of a copy into dir.
 func (r *Runner) copyOptions(d *config.Database, dir string) (hotcopy.Options, error) {
-	key, err := config.ReadKeyFile(d.KeyFile)
+	key, err := fileKey(d)
 	if err != nil {
 		return hotcopy.Options{}, err
 	}
 	options := hotcopy.Options{
-		FS: r.fs, Path: d.Path, Dir: dir, Name: d.Name,
+		FS: r.fs, Path: d.Path, Key: key, Dir: dir, Name: d.Name,
 		EngineVersion: d.EngineVersion, Settle: time.Duration(d.Copy.Settle), Barrier: d.Copy.Barrier,
 		MaxAttempts: d.Copy.Attempts, MaxTime: time.Duration(d.Copy.Timeout),
 		NeverClone: d.Copy.Clone == config.CloneNever, AllowNetwork: d.Copy.Network,
 		Limiter: limiter(d.Copy.Bandwidth),
 	}
-	if key != "" {
-		options.Key = duckfile.NewKey(key)
-	}
 	if h := hold.New(d.Hold, d.Path); h != nil { // a nil *hold.Hold would be a Hold
 		options.Hold, options.HoldRequired = h, d.Hold.OnError == config.OnErrorFail
 	}
 	return options, nil
+}
+
+// fileKey is the database's encryption key, nil if it has none.
+func fileKey(d *config.Database) (*duckfile.Key, error) {
+	key, err := config.ReadKeyFile(d.KeyFile)
+	if err != nil || key == "" {
+		return nil, err
+	}
+	return duckfile.NewKey(key), nil
 }
 
 func limiter(b config.Bytes) *rate.Limiter {

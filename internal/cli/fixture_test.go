@@ -47,6 +47,25 @@ func makeDatabases(t *testing.T, dir string) {
 	}
 }
 
+// makeInspected makes what inspect has most to say of: secret.duckdb is
+// encrypted, with a commit in its WAL and its key in secret.key; marked.duckdb
+// was left by a process whose last checkpoint failed before its header.
+func makeInspected(t *testing.T, dir string) {
+	t.Helper()
+	enginetest.CreateKilled(t, filepath.Join(dir, "beside.duckdb"),
+		"SET force_mbedtls_unsafe = true",
+		"ATTACH 'secret.duckdb' AS secret (ENCRYPTION_KEY 'a key of words', ENCRYPTION_CIPHER 'GCM', BLOCK_SIZE 16384)",
+		"CREATE TABLE secret.t AS SELECT range AS i FROM range(1000)", "CHECKPOINT secret", "INSERT INTO secret.t VALUES (-1)",
+	)
+	for name, key := range map[string]string{"secret.key": "a key of words\n", "wrong.key": "another key\n"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(key), 0o600))
+	}
+	enginetest.Create(t, filepath.Join(dir, "marked.duckdb"),
+		"CREATE TABLE t AS SELECT range AS i FROM range(1000)", "CHECKPOINT", "INSERT INTO t VALUES (-1)", "CREATE INDEX i ON t(i)",
+		"SET debug_checkpoint_abort = 'before_header'",
+	)
+}
+
 // makeRepository makes four backups of the database shop, a day apart from
 // 2026-11-01 on: the first three are verified, with 10, 20 and 30 rows; the
 // last one failed.

@@ -57,6 +57,7 @@ func TestScripts(t *testing.T) {
 	fixtures := t.TempDir()
 	require.NoError(t, os.Chmod(fixtures, 0o755))
 	makeDatabases(t, filepath.Join(fixtures, "db"))
+	makeInspected(t, filepath.Join(fixtures, "db"))
 	ids := makeRepository(t, filepath.Join(fixtures, "repo"))
 	live := filepath.Join(fixtures, "live", "live.duckdb")
 	require.NoError(t, os.Mkdir(filepath.Dir(live), 0o755))

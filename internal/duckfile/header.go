@@ -31,6 +31,7 @@ const maxBlockID = 1 << 62
 
 // MainHeader is the first 4096 bytes of a database file.
 type MainHeader struct {
+	Checksum   uint64
 	Version    uint64
 	Flags      [4]uint64
 	Library    string
@@ -216,6 +217,7 @@ func (h *MainHeader) checkEncryption() error {
 
 func parseMain(b []byte, h *MainHeader) {
 	le := binary.LittleEndian
+	h.Checksum = le.Uint64(b)
 	h.Version = le.Uint64(b[12:])
 	for i := range h.Flags {
 		h.Flags[i] = le.Uint64(b[20+8*i:])

@@ -56,9 +56,9 @@ func TestCopyOfABlockCountBeyondTheFilesEnd(t *testing.T) {
 	require.NoError(t, err)
 	for _, n := range []int64{1, 100} {
 		require.NoError(t, os.WriteFile(path, withFreeIDs(t, db, n), 0o600))
-		in, err := hotcopy.Inspect(options(t, path).FS, path)
+		in, err := hotcopy.Inspect(options(t, path).FS, path, nil)
 		require.NoError(t, err)
-		require.Greater(t, duckfile.BlockOffset(in.BlockCount, in.BlockBytes), in.Bytes)
+		require.Greater(t, duckfile.BlockOffset(in.Blocks.Count, in.Blocks.Bytes), in.Bytes)
 		opts := options(t, path)
 		_, err = hotcopy.Copy(context.Background(), opts)
 		require.NoError(t, err)

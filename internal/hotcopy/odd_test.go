@@ -29,7 +29,7 @@ var sleepInCheckpoints = []string{"SET GLOBAL debug_checkpoint_sleep_ms = 1500"}
 
 func waitForCheckpoint(t *testing.T, path string, side bool) {
 	require.Eventually(t, func() bool {
-		in, err := hotcopy.Inspect(vfs.OS(), path)
+		in, err := hotcopy.Inspect(vfs.OS(), path, nil)
 		return err == nil && in.Checkpoint == "running" && (!side || in.CheckpointWAL != nil && in.CheckpointWAL.Commits > 0)
 	}, time.Minute, time.Millisecond)
 }

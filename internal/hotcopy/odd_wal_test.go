@@ -202,9 +202,10 @@ func TestCopyOfAWALWithAMarkerBetweenItsCommits(t *testing.T) {
 	err := p.opens(t)
 	require.Error(t, err)
 	require.Contains(t, err.Error(), "marker")
-	in, err := hotcopy.Inspect(options(t, "").FS, p.write(t))
+	in, err := hotcopy.Inspect(options(t, "").FS, p.write(t), nil)
 	require.NoError(t, err)
-	assert.Equal(t, 2, in.WAL.Markers)
+	assert.Len(t, in.WAL.Markers, 2)
+	assert.Equal(t, duckfile.Resumed.String(), in.State)
 	assert.Equal(t, "none", in.Checkpoint)
 	assert.Equal(t, ids(4), copiedIDs(t, p))
 }

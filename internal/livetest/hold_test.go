@@ -134,7 +134,7 @@ func begin(t *testing.T, owner *Owner, options config.Hold, deadline time.Durati
 
 func look(t *testing.T, owner *Owner) *hotcopy.Inspection {
 	t.Helper()
-	seen, err := hotcopy.Inspect(vfs.OS(), owner.Database)
+	seen, err := hotcopy.Inspect(vfs.OS(), owner.Database, nil)
 	require.NoError(t, err)
 	return seen
 }
