@@ -13,7 +13,7 @@ import (
 )
 
 // checkAny runs everything over a file and accepts any outcome but a panic, a
-// foreign error or an allocation that the file does not justify.
+// foreign error or a result that the file does not justify.
 func checkAny(t testing.TB, f []byte, key *Key, context string) {
 	r := bytes.NewReader(f)
 	h, err := ReadHeaders(r, key)
@@ -24,11 +24,41 @@ func checkAny(t testing.TB, f []byte, key *Key, context string) {
 	l, err := ReadFreeList(r, h)
 	if err != nil {
 		requireFormatError(t, err, context)
+	} else if h.Cipher == nil && len(l.Chain) > 0 {
+		require.Equal(t, l, renderedAgain(t, l, h), context)
 	}
 	require.LessOrEqual(t, len(l.Free), len(f)/8, context)
 	if _, err := CheckFile(r, int64(len(f)), key, nil); err != nil {
 		requireFormatError(t, err, context)
 	}
+}
+
+// renderedAgain writes a free list anew, into the first metadata block of a
+// file of its own, and reads that.
+func renderedAgain(t testing.TB, l *FreeList, h *Headers) *FreeList {
+	le := binary.LittleEndian
+	list := le.AppendUint64(nil, uint64(len(l.Free)))
+	for _, id := range l.Free {
+		list = le.AppendUint64(list, uint64(id))
+	}
+	list = le.AppendUint64(list, uint64(len(l.Shared)))
+	for _, s := range l.Shared {
+		list = le.AppendUint32(le.AppendUint64(list, uint64(s.ID)), s.Uses)
+	}
+	list = le.AppendUint64(list, uint64(len(l.Meta)))
+	for _, m := range l.Meta {
+		list = le.AppendUint64(le.AppendUint64(list, uint64(m.ID)), m.FreeMask)
+	}
+	cur := h.Current()
+	file := make([]byte, BlocksStart+cur.BlockAllocSize)
+	chainOver(file[BlocksStart+8:], list, h.SubBlockSize())
+	seal(file[BlocksStart:])
+	anew := &Headers{Slots: [2]DatabaseHeader{1: *cur}}
+	anew.Slots[1].FreeList = 0
+	got, err := ReadFreeList(bytes.NewReader(file), anew)
+	require.NoError(t, err)
+	got.Chain = l.Chain // it lies elsewhere
+	return got
 }
 
 func TestReadFreeList(t *testing.T) {
@@ -82,6 +112,27 @@ func TestFreeListThatRunsInACircle(t *testing.T) {
 	assert.ErrorContains(t, err, "circle")
 }
 
+// TestFreeListIsBoundedByTheFile: counts that the header allows, and a chain
+// that says it holds them, in a file that does not.
+func TestFreeListIsBoundedByTheFile(t *testing.T) {
+	f := testFile(8)
+	slot := f[HeaderSize : 2*HeaderSize]
+	binary.LittleEndian.PutUint64(slot[32:], 1<<40)
+	seal(slot)
+	block := f[BlocksStart : BlocksStart+MinBlockSize]
+	for _, n := range []uint64{1 << 31, 1 << 40} {
+		for word := range 4 {
+			binary.LittleEndian.PutUint64(block[16+8*word:], n)
+		}
+		seal(block)
+		h, err := ReadHeaders(bytes.NewReader(f), nil)
+		require.NoError(t, err)
+		spent := allocated(func() { _, err = ReadFreeList(bytes.NewReader(f), h) })
+		requireFormatError(t, err)
+		assert.Less(t, spent, uint64(len(f)))
+	}
+}
+
 func TestCheckFileFindsEveryFlip(t *testing.T) {
 	f := testFile(4, 2)
 	a := int64(MinBlockSize)
@@ -122,6 +173,10 @@ func TestReadErrorsAreNoVerdict(t *testing.T) {
 	assert.ErrorIs(t, err, disk)
 	oneBlock := &Headers{Slots: [2]DatabaseHeader{1: {BlockCount: 1, BlockAllocSize: MinBlockSize}}}
 	_, err = ReadFreeList(failingReader{disk}, oneBlock)
+	assert.ErrorIs(t, err, disk)
+	_, err = ReadOpaque(failingReader{disk})
+	assert.ErrorIs(t, err, disk)
+	_, err = CheckFile(failingReader{disk}, 100, nil, nil)
 	assert.ErrorIs(t, err, disk)
 	_, err = ReadFreeList(failingReader{io.EOF}, oneBlock)
 	assert.ErrorIs(t, err, ErrTruncated)

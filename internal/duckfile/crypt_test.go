@@ -122,6 +122,16 @@ func (s *sealer) file(count int64, free ...int64) []byte {
 	return out
 }
 
+// putSlot makes the database header at b another one, with a field of it set.
+func (s *sealer) putSlot(b []byte, iteration uint64, field int, v uint64) {
+	const size = HeaderSize - 32 // without nonce and tag
+	plain := make([]byte, size)
+	copy(plain, testFile(3, 2)[HeaderSize:HeaderSize+64])
+	binary.LittleEndian.PutUint64(plain[8:], iteration)
+	binary.LittleEndian.PutUint64(plain[field:], v)
+	s.sealBlock(b, plain[8:])
+}
+
 // head is the parsed head of such a file.
 func (s *sealer) head(t testing.TB) *Headers {
 	t.Helper()

@@ -3,6 +3,7 @@ package duckfile
 import (
 	"bytes"
 	"compress/gzip"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -93,6 +94,7 @@ func TestEncryptedFiles(t *testing.T) {
 			assert.Equal(t, uint64(WALEncrypted), w.Header.Version)
 			assert.Equal(t, h.Main.Identifier, w.Header.Identifier)
 			assert.Equal(t, h.Current().Iteration, w.Header.Iteration)
+			assert.Equal(t, f.wal[:w.Header.Size], renderedWALHeader(&w.Header))
 			m, ok := w.MarkerAtTail()
 			require.True(t, ok)
 			assert.NotEqual(t, h.Current().MetaBlock, m.MetaBlock)
@@ -325,4 +327,38 @@ func TestEncryptionFieldsAtTheirLimits(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestEncryptedHeaderFieldsAtTheirLimits(t *testing.T) {
+	eachSealer(t, func(t *testing.T, s *sealer) {
+		f := s.file(3, 2)
+		for off := 8; off < 64; off += 8 {
+			for _, v := range []uint64{0, 1, 1 << 14, 1<<18 + 1, 1 << 31, 1<<62 - 1, 1 << 62, 1<<63 - 1, 1 << 63, 1<<64 - 1} {
+				s.putSlot(f[HeaderSize:2*HeaderSize], 4, off, v)
+				checkAny(t, f, NewKey(fixtureKey), fmt.Sprintf("field at %d = %d", off, v))
+			}
+		}
+	})
+}
+
+func BenchmarkCheckBlock(b *testing.B) {
+	plain := &Headers{}
+	heads, names := []*Headers{plain}, []string{"plain"}
+	for _, kind := range []CipherKind{CipherGCM, CipherCTR} {
+		heads, names = append(heads, newSealer(b, kind, 1).head(b)), append(names, kind.String())
+	}
+	for i, h := range heads {
+		block := seal(make([]byte, MaxBlockSize))
+		if h.Cipher != nil {
+			newSealer(b, h.Main.Encryption.Cipher, 1).sealBlock(block, make([]byte, MaxBlockSize-40))
+		}
+		b.Run(names[i], func(b *testing.B) {
+			b.SetBytes(MaxBlockSize)
+			for b.Loop() {
+				if !h.CheckBlock(block) {
+					b.Fatal("the block is good")
+				}
+			}
+		})
+	}
 }

@@ -2,6 +2,7 @@ package duckfile
 
 import (
 	"bytes"
+	"encoding/binary"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -39,6 +40,9 @@ func checkHeaders(t *testing.T, b []byte) {
 		require.LessOrEqual(t, h.StorageVersion(), uint64(MaxVersion))
 		require.Positive(t, h.SubBlockSize())
 		require.True(t, bytes.Equal(b[:BlocksStart], h.Raw[:]))
+		if h.Cipher == nil {
+			require.True(t, bytes.Equal(b[:BlocksStart], rendered(h)))
+		}
 	}
 	h, err := ParseOpaque(b)
 	if err != nil {
@@ -136,6 +140,14 @@ func checkWAL(t *testing.T, b []byte, h *Headers) {
 		return
 	}
 	require.LessOrEqual(t, w.End, w.Scanned)
+	if n := w.Header.Size; n > 0 {
+		// A longer one than the rendered is padded LEB128.
+		head := renderedWALHeader(&w.Header)
+		require.LessOrEqual(t, int64(len(head)), n)
+		if int64(len(head)) == n {
+			require.Equal(t, head, b[:n])
+		}
+	}
 	require.LessOrEqual(t, w.Scanned, int64(len(b)))
 	require.Equal(t, w.Tail == nil, w.Scanned == int64(len(b)), "%v", w.Tail)
 	if w.Commits == 0 {
@@ -149,4 +161,18 @@ func checkWAL(t *testing.T, b []byte, h *Headers) {
 	require.Empty(t, again.Markers)
 	require.Equal(t, int64(len(k)), again.End)
 	require.NoError(t, again.Tail)
+}
+
+func renderedWALHeader(h *WALHeader) []byte {
+	b := binary.AppendUvarint([]byte{0x64, 0, walVersion, 0x65, 0}, h.Version)
+	if h.HasIdentifier {
+		b = append(b, 0x66, 0, byte(len(h.Identifier)))
+		for _, v := range h.Identifier {
+			b = binary.AppendUvarint(b, uint64(v))
+		}
+	}
+	if h.HasIteration {
+		b = binary.AppendUvarint(append(b, 0x67, 0), h.Iteration)
+	}
+	return append(b, 0xff, 0xff)
 }

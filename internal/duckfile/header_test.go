@@ -96,3 +96,52 @@ func TestHeaderFieldsAtTheirLimits(t *testing.T) {
 		}
 	}
 }
+
+// rendered writes the fields of parsed headers back to where the format has
+// them; text and what has no field is left as it is.
+func rendered(h *Headers) []byte {
+	le := binary.LittleEndian
+	b := append([]byte{}, h.Raw[:]...)
+	m, e := &h.Main, &h.Main.Encryption
+	le.PutUint64(b, m.Checksum)
+	le.PutUint64(b[12:], m.Version)
+	for i, f := range m.Flags {
+		le.PutUint64(b[20+8*i:], f)
+	}
+	copy(b[52:84], m.Library)
+	copy(b[84:116], m.SourceID)
+	copy(b[116:], []byte{e.KDF, e.AAD, byte(e.Cipher), e.Version})
+	le.PutUint32(b[120:], e.KeyLength)
+	copy(b[124:], m.Identifier[:])
+	copy(b[140:], e.Canary[:])
+	copy(b[148:], e.Nonce[:])
+	copy(b[160:], e.Tag[:])
+	for i := range h.Slots {
+		s := &h.Slots[i]
+		slot := b[(i+1)*HeaderSize:]
+		for k, v := range []uint64{s.Checksum, s.Iteration, uint64(s.MetaBlock), uint64(s.FreeList), uint64(s.BlockCount), uint64(s.BlockAllocSize), s.VectorSize, s.Compatibility} {
+			// A zero that stands for the usual value.
+			if (k == 5 || k == 6) && le.Uint64(slot[8*k:]) == 0 {
+				continue
+			}
+			le.PutUint64(slot[8*k:], v)
+		}
+	}
+	return b
+}
+
+func TestHeadersRenderToTheirBytes(t *testing.T) {
+	f := testFile(3, 2)[:BlocksStart]
+	for i := 12; i < 176; i++ { // each byte another
+		if i >= 20 { // but for the version
+			f[i] = byte(i)
+		}
+	}
+	f[20] &^= 1 // not encrypted
+	seal(f[:HeaderSize])
+	h, err := ParseHeaders(f, nil)
+	require.NoError(t, err)
+	assert.Equal(t, f, rendered(h))
+	assert.Equal(t, h.Main.Library, string(f[52:84]))
+	assert.Equal(t, [3]byte{116, 117, 118}, [3]byte{h.Main.Encryption.KDF, h.Main.Encryption.AAD, byte(h.Main.Encryption.Cipher)})
+}

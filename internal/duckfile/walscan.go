@@ -20,18 +20,18 @@ import (
 func ScanWAL(r io.ReaderAt, size int64, h *Headers) (*WAL, error) {
 	w := &WAL{Entries: map[uint64]int64{}}
 	in := &window{r: r, size: size}
-	head, err := in.read(0, min(size, maxWALHeader))
-	if errors.Is(err, io.EOF) {
-		return nil, &FormatError{Off: 0, What: "WAL is shorter than its size", Want: size, Err: ErrTruncated}
+	if size == 0 {
+		return w, nil
 	}
-	if err != nil {
+	head, err := in.read(0, min(size, maxWALHeader))
+	if err == io.EOF {
+		head = in.buf // the file became shorter than size
+	} else if err != nil {
 		return nil, err
 	}
 	header, err := parseWALHeader(head)
 	if errors.Is(err, ErrTruncated) {
-		if len(head) > 0 {
-			w.Tail = err
-		}
+		w.Tail = err
 		return w, nil
 	}
 	if err != nil {
