@@ -86,6 +86,8 @@ func TestCopyOfASparseFile(t *testing.T) {
 	}{
 		{"no WAL", []string{"CHECKPOINT"}, "200000"},
 		{"a WAL that holds rows", []string{"CHECKPOINT", "INSERT INTO t VALUES (-1, '')"}, "200001"},
+		{"a WAL that refers to blocks", []string{"CHECKPOINT", "SET checkpoint_threshold = '10GB'",
+			"INSERT INTO t SELECT -i - 1, repeat(md5(i::VARCHAR), 3) FROM range(200000) r(i)"}, "400000"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "live.duckdb")
