@@ -135,8 +135,7 @@ func TestLiesOverHTTP(t *testing.T) {
 			require.ErrorContains(t, err, strings.ReplaceAll(lie.want, "TOKEN", token))
 			assert.Same(t, failure.Hook, failure.Of(err))
 			assert.Less(t, len(err.Error()), 600)
-			err = h.End(t.Context())
-			assert.EqualError(t, err, "end a hold of /srv/shop.duckdb by http: it had not begun well", "whatever the owner says")
+			require.NoError(t, h.End(t.Context()))
 			assert.Equal(t, []string{"POST /hold/begin", "POST /hold/end"}, o.calls, "the owner is told to let go")
 			assert.Equal(t, token, o.bodies[1]["token"])
 		})
@@ -191,7 +190,7 @@ func TestLiesOfACommand(t *testing.T) {
 			_, err := h.Begin(t.Context())
 			require.ErrorContains(t, err, strings.ReplaceAll(lie.want, "TOKEN", h.token))
 			assert.Same(t, failure.Hook, failure.Of(err))
-			assert.ErrorContains(t, h.End(t.Context()), "it had not begun well")
+			assert.NoError(t, h.End(t.Context()))
 		})
 	}
 }
