@@ -1,6 +1,7 @@
 package livetest
 
 import (
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -25,31 +26,78 @@ import (
 // threshold of 1 MB.
 const heldCommits = 200
 
+// hooked are owners that serve the hook. start starts one, with further flags
+// of a writer; its hold has neither timeout nor deadline yet.
+var hooked = []struct {
+	name, version string
+	start         func(t *testing.T, flags ...string) (*Owner, config.Hold)
+}{
+	{"DuckDB 1.1.3", "1.1.3", hookedWriter("duckdb11")},
+	{"DuckDB 1.4.1", "1.4.1", hookedWriter("duckdb14")},
+	{"DuckDB 1.5.6", "1.5.6", hookedWriter("duckdb15")},
+	{"Node.js service", "1.5.5", func(t *testing.T, _ ...string) (*Owner, config.Hold) {
+		service := StartNode(t, filepath.Join(t.TempDir(), "shop.duckdb"), "--hold")
+		return service.Owner, config.Hold{Mode: config.HoldHTTP, URL: service.URL + "/hold"}
+	}},
+}
+
+func hookedWriter(module string) func(*testing.T, ...string) (*Owner, config.Hold) {
+	return func(t *testing.T, flags ...string) (*Owner, config.Hold) {
+		program := buildIn(t, bin, filepath.Join("internal", "livetest", "owners", module))
+		sockets, err := os.MkdirTemp("", "hook")
+		require.NoError(t, err)
+		t.Cleanup(func() { assert.NoError(t, os.RemoveAll(sockets)) })
+		socket := filepath.Join(sockets, "s")
+		owner := StartWriter(t, program, filepath.Join(t.TempDir(), "shop.duckdb"), append(flags, "--hook", socket)...)
+		return owner, config.Hold{Mode: config.HoldHTTP, URL: "http://hook", Socket: socket}
+	}
+}
+
 func TestOwnerHoldsItsCheckpointsBack(t *testing.T) {
-	for _, test := range []struct{ version, module string }{
-		{"1.1.3", "duckdb11"},
-		{"1.4.1", "duckdb14"},
-		{"1.5.6", "duckdb15"},
-	} {
-		t.Run("DuckDB "+test.version, func(t *testing.T) {
-			program := Build(t, filepath.Join("internal", "livetest", "owners", test.module))
-			checkHolds(t, test.version, func(t *testing.T) (*Owner, config.Hold) {
-				sockets, err := os.MkdirTemp("", "hook")
-				require.NoError(t, err)
-				t.Cleanup(func() { assert.NoError(t, os.RemoveAll(sockets)) })
-				socket := filepath.Join(sockets, "s")
-				owner := StartWriter(t, program, filepath.Join(t.TempDir(), "shop.duckdb"), "--hook", socket)
-				return owner, config.Hold{Mode: config.HoldHTTP, URL: "http://hook", Socket: socket}
-			})
+	for _, test := range hooked {
+		t.Run(test.name, func(t *testing.T) {
+			checkHolds(t, test.version, func(t *testing.T) (*Owner, config.Hold) { return test.start(t) })
 		})
 	}
 }
 
-func TestNodeServiceHoldsItsCheckpointsBack(t *testing.T) {
-	checkHolds(t, "1.5.5", func(t *testing.T) (*Owner, config.Hold) {
-		service := StartNode(t, filepath.Join(t.TempDir(), "shop.duckdb"), "--hold")
-		return service.Owner, config.Hold{Mode: config.HoldHTTP, URL: service.URL + "/hold"}
-	})
+// TestBackupsUnderHolds takes backups of owners that checkpoint at almost every
+// commit: each is accepted in its first attempt, by the hold alone.
+func TestBackupsUnderHolds(t *testing.T) {
+	starter := buildIn(t, bin, "starter")
+	for _, test := range hooked {
+		t.Run(test.name, func(t *testing.T) {
+			owner, options := test.start(t, folding...)
+			dir := t.TempDir()
+			repository, file := filepath.Join(dir, "backups"), filepath.Join(dir, "canvasback.yaml")
+			require.NoError(t, os.Mkdir(repository, 0o755))
+			require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, `repository: %s
+databases:
+  - name: shop
+    path: %s
+    hold: {mode: http, url: %q, socket: %q, on_error: fail}
+`, repository, owner.Database, options.URL, options.Socket), 0o600))
+			owner.WaitFor(t, 100)
+			iteration := look(t, owner).Iteration
+			var newest int64
+			for range backupsInARow {
+				before := owner.Committed(t)
+				var backup Backup
+				Starter(t, starter, &backup, "backup", "--local", "--config", file, "--database", "shop")
+				require.Equal(t, "verified", backup.State)
+				assert.Equal(t, "hold", backup.Rule)
+				assert.Equal(t, 1, backup.Attempts)
+				last := restoreAndCheck(t, starter, repository, backup.ID, before)
+				assert.GreaterOrEqual(t, last, newest, "a later backup holds less")
+				newest = max(newest, last)
+				t.Logf("%s: %d bytes, %d entries (%d before it began)", backup.ID, backup.Bytes, last, before)
+				waitForHeader(t, owner, iteration)
+				iteration = look(t, owner).Iteration
+			}
+			checkUnharmed(t, owner, newest)
+			checkNoHoldIn(t, owner.Database)
+		})
+	}
 }
 
 // checkHolds starts owners and holds their checkpoints back in every way that
