@@ -9,7 +9,9 @@ const (
 	accounts    = 100
 	batchRows   = 20_000
 	batchesKept = 6
-	replaceRows = 200_000
+	exchanges   = 4 // transactions in a row
+	partRows    = 40_000
+	partsKept   = 5
 )
 
 var schema = []string{
@@ -39,9 +41,10 @@ type owner struct {
 	committed atomic.Int64 // the last ledger entry
 	balance   int64
 	batch     int64
-	stock     bool // stock is there
-	column    bool // notes has its extra column
-	index     bool // batches has its index
+	part      int64 // the newest of large
+	stock     bool  // stock is there
+	column    bool  // notes has its extra column
+	index     bool  // batches has its index
 }
 
 // prepare makes a new database ready or finds out where an old one stands.
@@ -49,6 +52,10 @@ func (o *owner) prepare() error {
 	settings := []string{
 		`SET threads = 1`,
 		fmt.Sprintf(`SET checkpoint_threshold = '%s'`, o.threshold),
+	}
+	if o.flood > 0 {
+		// Each row group goes to the file when it is complete, not by fives.
+		settings = append(settings, `SET write_buffer_row_group_count = 1`)
 	}
 	if o.skipWAL >= 0 {
 		settings = append(settings, fmt.Sprintf(`SET auto_checkpoint_skip_wal_threshold = %d`, o.skipWAL))
@@ -87,7 +94,7 @@ func (o *owner) step(lines *printer) error {
 		{83, o.restock},
 		{97, o.alter},
 		{250, o.checkpoint},
-		{o.replace, o.replaceLarge},
+		{o.exchangeEvery, o.exchange},
 	} {
 		if chore.every > 0 && id%chore.every == 0 {
 			if err := chore.do(); err != nil {
@@ -180,12 +187,27 @@ func (o *owner) alter() error {
 	return o.transactions(statement)
 }
 
-// replaceLarge gives up the blocks of a large table and commits as many rows to
-// a new one with an index, in one transaction. From DuckDB 1.5 on its commit
-// can be a checkpoint beside another connection that inserts.
-func (o *owner) replaceLarge() error {
-	return o.transaction(
-		`CREATE OR REPLACE TABLE large(i BIGINT PRIMARY KEY, value BIGINT)`,
-		fmt.Sprintf(`INSERT INTO large SELECT i, `+floodValue+` FROM range(%d) t(i)`, o.committed.Load(), replaceRows),
-	)
+// exchange folds the WAL and then, in one transaction each, takes away the
+// oldest rows of a large table with an index and adds as many. From DuckDB 1.5
+// on such a commit is a checkpoint beside another connection that inserts, and
+// with nothing in the WAL none that a marker announces. It gives up the blocks
+// of the index, of which the new keys touch each.
+func (o *owner) exchange() error {
+	if err := o.transactions(`CREATE TABLE IF NOT EXISTS large(i BIGINT PRIMARY KEY, part BIGINT, value BIGINT)`); err != nil {
+		return err
+	}
+	if err := o.checkpoint(); err != nil {
+		return err
+	}
+	for range exchanges {
+		o.part++
+		err := o.transaction(
+			fmt.Sprintf(`DELETE FROM large WHERE part <= %d`, o.part-partsKept),
+			fmt.Sprintf(`INSERT INTO large SELECT i * 1000 + %d, %d, `+floodValue+` FROM range(%d) t(i)`, o.part%1000, o.part, o.part, partRows),
+		)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

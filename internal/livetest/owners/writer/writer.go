@@ -38,8 +38,10 @@ type shape struct {
 	flood     int64         // rows of a batch on the second connection; 0: no such connection
 	calm      time.Duration // between two batches on the second connection
 	rollBack  bool          // the second connection commits nothing
-	replace   int64         // ledger entries between two replacements of a large indexed table; 0: never
-	hook      string        // where the hook of backups is served; empty: nowhere
+	// exchangeEvery is the number of ledger entries between two exchanges of
+	// rows in a large table with an index; 0: never.
+	exchangeEvery int64
+	hook          string // where the hook of backups is served; empty: nowhere
 }
 
 // Main runs the program with the registered driver "duckdb" and returns its
@@ -58,7 +60,7 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 	flags.Int64Var(&s.flood, "flood", 0, "from DuckDB 1.5: rows of each batch that a second connection writes or rolls back meanwhile")
 	flags.DurationVar(&s.calm, "calm", 20*time.Millisecond, "time between two batches of the second connection")
 	flags.BoolVar(&s.rollBack, "roll-back", false, "have the second connection roll back all that it writes")
-	flags.Int64Var(&s.replace, "replace", 0, "ledger entries between two replacements of a large table with an index; 0: none")
+	flags.Int64Var(&s.exchangeEvery, "exchange", 0, "ledger entries between two exchanges of rows in a large table with an index, on a new database; 0: none")
 	flags.StringVar(&s.hook, "hook", "", "address, or path of a unix socket, on which to serve the hook of backups; empty: none")
 	if err := flags.Parse(args); err != nil {
 		return 2
