@@ -18,12 +18,13 @@ var shapes = []struct {
 	name   string
 	load   Load
 	limit  int64
+	vouch  bool
 	copies int
 }{
-	{"normal", Load{Threshold: "1MB", Pause: time.Millisecond, Flood: 130_000, Calm: 50 * time.Millisecond}, 0, 25},
-	{"folding", Load{Threshold: "1KB", Pause: 50 * time.Millisecond}, 0, 15},
-	{"past the WAL", Load{Threshold: "1KB", Pause: 50 * time.Millisecond, SkipWAL: true}, 0, 5},
-	{"copied slowly", Load{Threshold: "2MB", Pause: 10 * time.Millisecond, Flood: 130_000, Calm: 300 * time.Millisecond}, 24 << 20, 15},
+	{"normal", Load{Threshold: "1MB", Pause: time.Millisecond, Flood: 130_000, Calm: 50 * time.Millisecond}, 0, true, 25},
+	{"folding", Load{Threshold: "1KB", Pause: 50 * time.Millisecond}, 0, true, 15},
+	{"past the WAL", Load{Threshold: "1KB", Pause: 50 * time.Millisecond, SkipWAL: true}, 0, false, 5},
+	{"copied slowly", Load{Threshold: "2MB", Pause: 10 * time.Millisecond, Flood: 130_000, Calm: 300 * time.Millisecond}, 24 << 20, false, 15},
 }
 
 // TestCopiesOfLiveOwners copies from each kind of owner while it writes, and
@@ -37,7 +38,7 @@ func TestCopiesOfLiveOwners(t *testing.T) {
 				t.Run(shape.name, func(t *testing.T) {
 					database := filepath.Join(t.TempDir(), "shop.duckdb")
 					owner := kind.Start(t, database, shape.load)
-					source := Source{Kind: kind, Owner: owner, Limit: shape.limit, Settle: time.Second}
+					source := Source{Kind: kind, Owner: owner, Limit: shape.limit, Settle: time.Second, Vouch: shape.vouch}
 					owner.WaitFor(t, 60)
 					newest := copyInARow(t, source, shape.copies)
 					committed := owner.Committed(t)

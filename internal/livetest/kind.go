@@ -12,9 +12,9 @@ import (
 // checker of copies that carries the same one.
 type Kind struct {
 	Name string
-	// EngineVersion is what an operator can vouch for; empty from 1.5 on, where
-	// it would change nothing.
-	EngineVersion string
+	// Vouched is the version that an operator can vouch for; empty from 1.5 on,
+	// where it would change nothing.
+	Vouched string
 	// Beside tells that its version can write on one connection while another
 	// one's checkpoint runs, and skip the WAL.
 	Beside bool
@@ -31,8 +31,8 @@ func Kinds(t testing.TB, bin string) []Kind {
 		return buildIn(t, bin, filepath.Join("internal", "livetest", "owners", module))
 	}
 	return []Kind{
-		{Name: "DuckDB 1.1.3", EngineVersion: "1.1.3", program: build("duckdb11")},
-		{Name: "DuckDB 1.4.1", EngineVersion: "1.4.1", program: build("duckdb14")},
+		{Name: "DuckDB 1.1.3", Vouched: "1.1.3", program: build("duckdb11")},
+		{Name: "DuckDB 1.4.1", Vouched: "1.4.1", program: build("duckdb14")},
 		{Name: "DuckDB 1.5.6", Beside: true, program: build("duckdb15")},
 		{Name: "Node.js 1.5", Beside: true, dir: installNode(t)},
 	}

@@ -32,6 +32,8 @@ type Source struct {
 	Limit int64
 	// Settle is that of package hotcopy.
 	Settle time.Duration
+	// Vouch has package hotcopy believe the kind's version, if there is one.
+	Vouch bool
 }
 
 // Taken is a copy, not yet checked: it must hold the ledger entries 1..n for an
@@ -48,7 +50,10 @@ type Taken struct {
 var Ours = Method{"canvasback", func(ctx context.Context, s Source, target string) (string, int, error) {
 	o := hotcopy.Options{
 		FS: vfs.OS(), Path: s.Owner.Database, Dir: filepath.Dir(target), Name: strings.TrimSuffix(filepath.Base(target), ".duckdb"),
-		EngineVersion: s.Kind.EngineVersion, Settle: s.Settle, Limiter: s.limiter(),
+		Settle: s.Settle, Limiter: s.limiter(),
+	}
+	if s.Vouch {
+		o.EngineVersion = s.Kind.Vouched
 	}
 	result, err := hotcopy.Copy(ctx, o)
 	if err != nil {
