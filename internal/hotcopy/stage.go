@@ -212,7 +212,7 @@ func checkWAL(f vfs.File, size, commits int64, h *duckfile.Headers) error {
 // sum is the SHA-256 of the first n bytes of f, in hex.
 func sum(ctx context.Context, f io.ReaderAt, n int64) (string, error) {
 	h := sha256.New()
-	got, err := io.CopyBuffer(h, &contextReader{ctx, io.NewSectionReader(f, 0, n)}, make([]byte, MaxRead))
+	got, err := io.CopyBuffer(h, &contextReader{ctx, io.NewSectionReader(f, 0, n)}, make([]byte, max(1, min(n, MaxRead))))
 	if err != nil {
 		return "", err
 	}
