@@ -20,8 +20,8 @@ import (
 	"canvasback/internal/vfs/vfstest"
 )
 
-// flipping is a database whose header moves whenever the copy looks at blocks.
-func flipping(t *testing.T) Options {
+// restless is a database whose header moves whenever the copy looks at blocks.
+func restless(t *testing.T) Options {
 	mem, _, after := atRest(t)
 	opts := held(mem, nil)
 	iteration := after.head.Current().Iteration
@@ -46,7 +46,7 @@ func flipping(t *testing.T) Options {
 }
 
 func TestAttemptsAreBounded(t *testing.T) {
-	opts := flipping(t)
+	opts := restless(t)
 	opts.MaxAttempts = 4
 	_, err := Copy(t.Context(), opts)
 	require.Error(t, err)
@@ -56,7 +56,7 @@ func TestAttemptsAreBounded(t *testing.T) {
 }
 
 func TestTimeIsBounded(t *testing.T) {
-	opts := flipping(t)
+	opts := restless(t)
 	opts.MaxAttempts, opts.MaxTime = 1_000_000, 300*time.Millisecond
 	_, err := Copy(t.Context(), opts)
 	require.Error(t, err)
