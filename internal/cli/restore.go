@@ -117,6 +117,8 @@ func scanFile(ctx context.Context, path, key string, readWrite bool) (tables []r
 		return nil, err
 	case errors.Is(err, engine.ErrRejected), errors.Is(err, engine.ErrCrashed), errors.Is(err, engine.ErrTimeout):
 		return nil, failure.Errorf(failure.BackupBad, "%s: %w", path, err)
+	case errors.Is(err, engine.ErrKey):
+		return nil, failure.Errorf(failure.WrongKey, "%s: %w", path, err)
 	default:
 		return nil, failure.Errorf(failure.Engine, "%s: %w", path, err)
 	}

@@ -33,6 +33,8 @@ var (
 	ErrResources = errors.New("engine: the engine lacks memory, disk or permission here")
 	// ErrLocked: another process holds the database open; the text names it.
 	ErrLocked = errors.New("engine: another process holds the database")
+	// ErrKey: an encrypted file was asked for without its key.
+	ErrKey = errors.New("engine: the database's key is needed")
 )
 
 // Level is how much Scan reads.
@@ -101,13 +103,11 @@ func Scan(ctx context.Context, req ScanRequest) (*ScanReport, error) {
 		return nil, err
 	}
 	req.Path = path
-	if req.Key != "" {
-		if req.Cipher, err = cipherOf(path); err != nil {
-			return nil, err
-		}
-		if req.Cipher == "" {
-			req.Key = "" // the engine refuses a key for a plain file
-		}
+	if req.Cipher, err = cipherOf(path, req.Key); err != nil {
+		return nil, err
+	}
+	if req.Cipher == "" {
+		req.Key = "" // the engine refuses a key for a plain file
 	}
 	if req.TempDir != "" {
 		// The child may be killed while it spills: its files go with this directory.
@@ -137,19 +137,24 @@ func Checkpoint(ctx context.Context, path string, timeout time.Duration) error {
 }
 
 // cipherOf is the engine's name of the cipher of a file, empty for a plain one.
-// It opens no file with CTR that it was not told to open so.
-func cipherOf(path string) (name string, err error) {
+// It opens no file with CTR that it was not told to open so. ErrKey: the key is
+// not the file's, or it has none and needs one. A file that cannot be judged is
+// left to the engine.
+func cipherOf(path, key string) (name string, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return "", fmt.Errorf("engine: %w", err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	h, err := duckfile.ReadOpaque(f)
-	if err != nil {
-		return "", fmt.Errorf("%w %s: %w", ErrRejected, path, err)
-	}
-	if !h.Main.Encrypted() {
+	if err != nil || !h.Main.Encrypted() {
 		return "", nil
+	}
+	if key == "" {
+		return "", fmt.Errorf("%w: %s is encrypted", ErrKey, path)
+	}
+	if _, err := duckfile.ReadHeaders(f, duckfile.NewKey(key)); errors.Is(err, duckfile.ErrWrongKey) {
+		return "", fmt.Errorf("%w: %s has another one", ErrKey, path)
 	}
 	return strings.TrimPrefix(h.Main.Encryption.Cipher.String(), "AES-256-"), nil
 }

@@ -9,7 +9,7 @@ var (
 	NotAFile     = &Kind{Name: "NotAFile", Retry: false, Exit: ExitFailed, Hint: "name the database file itself, not a directory or device"}
 	NotDuckDB    = &Kind{Name: "NotDuckDB", Retry: false, Exit: ExitFailed, Hint: "check that the path names a DuckDB database"}
 	NewerStorage = &Kind{Name: "NewerStorage", Retry: false, Exit: ExitFailed, Hint: "this release of canvasback does not know the file's storage version: use a newer one"}
-	Encrypted    = &Kind{Name: "Encrypted", Retry: false, Exit: ExitFailed, Hint: "name the database's key in a file and that file in key_file"}
+	Encrypted    = &Kind{Name: "Encrypted", Retry: false, Exit: ExitFailed, Hint: "name a file with the database's key: key_file in the configuration, --key-file here"}
 	Truncated    = &Kind{Name: "Truncated", Retry: true, Exit: ExitFailed, Hint: "the file ends before blocks that its header uses: check the disk and open the database with DuckDB"}
 	Corrupt      = &Kind{Name: "Corrupt", Retry: true, Exit: ExitFailed, Hint: "the live database is damaged: keep the newest verified backup safe and open the database with DuckDB to see what it says"}
 	NoPermission = &Kind{Name: "NoPermission", Retry: false, Exit: ExitFailed, Hint: "give the worker's user read permission on the database and its .wal, and search permission on their directory"}
@@ -18,7 +18,8 @@ var (
 	OutOfTime    = &Kind{Name: "OutOfTime", Retry: true, Exit: ExitFailed, Hint: "raise copy.timeout or copy.bandwidth; the next attempt goes on from what is copied if the database has not checkpointed since"}
 	OwnerStopped = &Kind{Name: "OwnerStopped", Retry: true, Exit: ExitFailed, Hint: "let the service's process run on (SIGCONT, or thaw its control group): only then can a copy without a commit in its WAL be justified"}
 	Network      = &Kind{Name: "Network", Retry: false, Exit: ExitFailed, Hint: "run the worker on the machine that writes the database; or set copy.allow_network: true if nobody else has the file system mounted"}
-	WrongKey     = &Kind{Name: "WrongKey", Retry: false, Exit: ExitFailed, Hint: "name the key that the service opens the database with, in the file that key_file names"}
+	WrongKey     = &Kind{Name: "WrongKey", Retry: false, Exit: ExitFailed, Hint: "name a file with the key that the service opens the database with: key_file in the configuration, --key-file here"}
+	ManyNames    = &Kind{Name: "ManyNames", Retry: false, Exit: ExitFailed, Hint: "name the path that the service opens the database by, with its WAL beside it, or remove the file's other names"}
 	Busy         = &Kind{Name: "Busy", Retry: true, Exit: ExitFailed, Hint: "another backup of this database is running: wait for it, or stop it with 'starter stop'"}
 
 	// The repository.
@@ -60,7 +61,7 @@ var (
 // Kinds lists every row.
 var Kinds = []*Kind{
 	NoSuchFile, NotAFile, NotDuckDB, NewerStorage, Encrypted, Truncated, Corrupt, NoPermission, Replaced, Moving,
-	OutOfTime, OwnerStopped, Network, WrongKey, Busy,
+	OutOfTime, OwnerStopped, Network, WrongKey, ManyNames, Busy,
 	RepoMissing, RepoNotWritable, RepoFull, RepoOverlap, RepoCorrupt, UnknownBackup, UnknownDatabase,
 	BackupBad,
 	Hook, Engine, InvalidConfig, BadSchedule, TemporalUnreachable, NoWorker, ScheduleConflict, NoSchedule, RunFailed,

@@ -29,6 +29,9 @@ func (c *copier) check(ctx context.Context, p *pass) (end, error) {
 	if err := c.src.replaced(); err != nil {
 		return end{}, err
 	}
+	if err := c.src.askOwner(&c.o); err != nil {
+		return end{}, err
+	}
 	main, side, err := c.src.logs(p.view.head)
 	if err != nil {
 		return end{}, err
@@ -55,6 +58,9 @@ func (c *copier) checkLogs(ctx context.Context, p *pass, main, side *log) (end, 
 		if !same && !c.o.skips(withoutPrefix) {
 			return end{}, moving(movedWAL, "the WAL of %s was replaced during the copy", c.src.path)
 		}
+	}
+	if err := c.src.foreign(main); err != nil {
+		return end{}, err
 	}
 	_, marked := main.marker()
 	return end{commits: main.commits() > 0, underWay: marked || side.file != nil}, nil

@@ -38,7 +38,12 @@
 //	A8  Between the write of a header and the hand-over of the next checkpoint
 //	    lies more than flipWindow: a sync and all blocks of a checkpoint.
 //	A9  A clone is one step as seen by the owner's writes: ioctl_ficlone(2) locks
-//	    the inode. (TestCloneIsOneStep in vfs/mounttest, on XFS and Btrfs.)
+//	    the inode. (TestCloneFromIsAPointInTime in vfs, on XFS and Btrfs.)
+//	A10 The WAL lies beside the path that the copy was told, beside one that a
+//	    symbolic link leads it to, or beside one by which the owner is seen to
+//	    have the database or that WAL open. (DuckDB up to 1.4 puts it beside the
+//	    link that it was told, 1.5 beside the file. Hard links of which none is
+//	    known to be the owner's are refused.)
 //
 // TestInterleavings runs a simulated DuckDB under these assumptions against the
 // copy. TestEachPrecautionIsNeeded leaves one precaution out at a time and finds

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
 	"time"
 
 	"canvasback/internal/duckfile"
@@ -23,13 +22,11 @@ const (
 // source is the live database. The file stays open from the first look to the
 // last, so that its inode cannot be given to another file.
 type source struct {
-	fs   vfs.FS
-	path string
-	// beside are the paths that the owner may have opened the database by: its
-	// WAL lies beside one of them.
-	beside []string
-	db     vfs.File
-	info   vfs.Info
+	fs    vfs.FS
+	path  string
+	names names
+	db    vfs.File
+	info  vfs.Info
 }
 
 func openSource(o *Options) (*source, error) {
@@ -48,11 +45,7 @@ func openSource(o *Options) (*source, error) {
 	if info, err = db.Stat(); err != nil {
 		return nil, errors.Join(sourceError(path, err), db.Close())
 	}
-	s := &source{fs: fsys, path: path, beside: []string{path}, db: db, info: info}
-	if real, err := filepath.EvalSymlinks(path); err == nil && real != path {
-		s.beside = append(s.beside, real)
-	}
-	return s, nil
+	return &source{fs: fsys, path: path, names: namesOf(path), db: db, info: info}, nil
 }
 
 // local refuses a file system whose page cache another machine's writer does
@@ -186,7 +179,7 @@ func (s *source) logs(h *duckfile.Headers) (main, side *log, err error) {
 // beside two names of one database cannot be told apart and are refused.
 func (s *source) openLog(suffix string, h *duckfile.Headers) (*log, error) {
 	found := &log{}
-	for _, base := range s.beside {
+	for _, base := range s.names.all() {
 		f, err := s.fs.Open(base + suffix)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -250,7 +243,13 @@ func (v *view) phase() phase {
 }
 
 // paired checks that the WAL says it belongs to this header, where it says so.
-func (v *view) paired() error {
+func (v *view) paired(s *source) error {
+	if err := s.foreign(v.main); err != nil {
+		return err
+	}
+	if err := s.named(v); err != nil {
+		return err
+	}
 	n := v.head.Current().Iteration
 	want := map[phase][2]uint64{quiet: {n, n + 1}, running: {n, n + 1}, written: {n - 1, n}}[v.phase()]
 	for i, l := range []*log{v.main, v.side} {
@@ -273,6 +272,9 @@ func (s *source) look(ctx context.Context, o *Options) (*view, error) {
 	var unpaired error
 	for range 100 {
 		v := &view{began: o.clock.Now()}
+		if err := s.askOwner(o); err != nil {
+			return nil, err
+		}
 		var err error
 		if v.head, err = s.headers(ctx, o); err != nil {
 			return nil, err
@@ -282,7 +284,7 @@ func (s *source) look(ctx context.Context, o *Options) (*view, error) {
 		}
 		after, err := s.headers(ctx, o)
 		if err == nil && (bytes.Equal(after.Raw[:], v.head.Raw[:]) || o.skips(withoutPairing)) {
-			if unpaired = v.paired(); unpaired == nil {
+			if unpaired = v.paired(s); unpaired == nil {
 				return v, nil
 			}
 		}

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // Executable is the path of a process's program, empty where it may not be
@@ -28,6 +30,9 @@ func Executable(pid int) string {
 type process struct {
 	Stopped string // why it does not run: a signal, a debugger, the freezer
 	Mapped  bool   // the database may be written through a memory map
+	// Names are the paths by which it has the database open, or beside which it
+	// has a WAL of it open; nil where that cannot be seen.
+	Names []string
 }
 
 // look reads the state of the owner from /proc. A pid of 0 is a process that
@@ -37,7 +42,7 @@ func lookAtProcess(pid int, dev, ino uint64) process {
 		return process{Mapped: true}
 	}
 	dir := filepath.Join("/proc", strconv.Itoa(pid))
-	return process{Stopped: stopped(dir), Mapped: mapped(dir, ino)}
+	return process{Stopped: stopped(dir), Mapped: mapped(dir, ino), Names: openNames(dir, dev, ino)}
 }
 
 // stopped says why the process makes no progress, by its state and by the
@@ -88,4 +93,30 @@ func mapped(dir string, ino uint64) bool {
 		}
 	}
 	return false
+}
+
+// openNames reads the descriptors of a process. A path counts if it names the
+// database here as well: the process may see another tree of files.
+func openNames(dir string, dev, ino uint64) []string {
+	fds, err := os.ReadDir(filepath.Join(dir, "fd"))
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, fd := range fds {
+		path, err := os.Readlink(filepath.Join(dir, "fd", fd.Name()))
+		if err != nil || !filepath.IsAbs(path) {
+			continue
+		}
+		// DuckDB up to 1.4 puts the WAL beside the link that it was told, not
+		// beside the file.
+		path = strings.TrimSuffix(strings.TrimSuffix(path, checkpointSuffix), walSuffix)
+		if fi, err := os.Stat(path); err == nil {
+			st, ok := fi.Sys().(*syscall.Stat_t)
+			if ok && uint64(st.Dev) == dev && st.Ino == ino && !slices.Contains(names, path) {
+				names = append(names, path)
+			}
+		}
+	}
+	return names
 }

@@ -13,7 +13,7 @@ func infoOf(fi fs.FileInfo) Info {
 	info := Info{Size: fi.Size(), Mode: fi.Mode(), ModTime: fi.ModTime()}
 	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
 		info.ChangeTime = time.Unix(int64(st.Ctim.Sec), int64(st.Ctim.Nsec))
-		info.Dev, info.Ino = uint64(st.Dev), st.Ino
+		info.Dev, info.Ino, info.Links = uint64(st.Dev), st.Ino, uint64(st.Nlink)
 	}
 	return info
 }

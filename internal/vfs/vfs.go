@@ -106,6 +106,7 @@ type Info struct {
 	ModTime    time.Time
 	ChangeTime time.Time
 	Dev, Ino   uint64
+	Links      uint64 // names that the file has
 }
 
 // Innermost is the file that f stands for. A File made around another one,

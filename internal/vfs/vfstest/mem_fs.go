@@ -57,7 +57,7 @@ func (m *Mem) Stat(name string) (vfs.Info, error) {
 func (m *Mem) Lstat(name string) (vfs.Info, error) { return m.Stat(name) }
 
 func (n *node) info() vfs.Info {
-	return vfs.Info{Size: int64(len(n.data)), Mode: n.mode, ModTime: n.mtime, ChangeTime: n.ctime, Dev: 1, Ino: n.ino}
+	return vfs.Info{Size: int64(len(n.data)), Mode: n.mode, ModTime: n.mtime, ChangeTime: n.ctime, Dev: 1, Ino: n.ino, Links: 1}
 }
 
 func (m *Mem) ReadDir(name string) ([]fs.DirEntry, error) {
