@@ -8,25 +8,50 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzHeaders: what is accepted parses to the same from what it says.
+// FuzzHeaders puts any bytes over the main header and the first slot of a plain
+// or an encrypted file, with and without making the checksums right. The input
+// is small, so that the fuzzer gets somewhere.
 func FuzzHeaders(f *testing.F) {
-	f.Add(testFile(1)[:BlocksStart])
-	for _, kind := range []CipherKind{CipherGCM, CipherCTR} {
-		f.Add(newSealer(f, kind, 0).file(1)[:BlocksStart])
-		f.Add(newSealer(f, kind, 1).file(1)[:BlocksStart])
+	key := NewKey(fixtureKey)
+	sealers := []*sealer{nil, newSealer(f, CipherGCM, 0), newSealer(f, CipherGCM, 1), newSealer(f, CipherCTR, 0), newSealer(f, CipherCTR, 1)}
+	files := [][]byte{testFile(3, 2)}
+	for _, s := range sealers[1:] {
+		files = append(files, s.file(3, 2))
 	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		checkHeaders(t, b)
-		if len(b) >= BlocksStart {
-			// Past the checksums, where the fields are believed.
-			for off := 0; off < BlocksStart; off += HeaderSize {
-				seal(b[off : off+HeaderSize])
-			}
-			checkHeaders(t, b)
+	for i, file := range files {
+		f.Add(uint8(i), true, file[8:176], files[0][HeaderSize+8:HeaderSize+64])
+		f.Add(uint8(i), true, []byte{}, []byte{})
+		f.Add(uint8(i), false, file[8:20], []byte{7})
+	}
+	f.Fuzz(func(t *testing.T, which uint8, right bool, head, slot []byte) {
+		i := int(which) % len(files)
+		file := bytes.Clone(files[i])
+		b := file[HeaderSize : 2*HeaderSize]
+		copy(file[8:HeaderSize], head)
+		switch s := sealers[i]; {
+		case s == nil:
+			copy(b[8:], slot)
+		case right:
+			payload := make([]byte, HeaderSize-40)
+			copy(payload, slot)
+			s.sealBlock(b, payload)
+		default:
+			copy(b, slot)
 		}
+		if right {
+			seal(file[:HeaderSize])
+			if i == 0 {
+				seal(b)
+			}
+		}
+		checkHeaders(t, file[:BlocksStart])
+		checkHeaders(t, file[:min(len(head)*80, BlocksStart)])
+		checkAny(t, file, nil, "without a key")
+		checkAny(t, file, key, "with the key")
 	})
 }
 
+// checkHeaders: what is accepted parses to the same from what it says.
 func checkHeaders(t *testing.T, b []byte) {
 	for _, key := range []*Key{nil, NewKey(fixtureKey)} {
 		h, err := ParseHeaders(b, key)
@@ -55,24 +80,6 @@ func checkHeaders(t *testing.T, b []byte) {
 		_, err := h.Payload(nil, b[HeaderSize:2*HeaderSize])
 		require.ErrorIs(t, err, ErrEncrypted)
 	}
-}
-
-func FuzzFile(f *testing.F) {
-	f.Add(testFile(1))
-	f.Add(testFile(4, 2, 3))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		checkAny(t, b, nil, "as it is")
-		if len(b) >= BlocksStart {
-			for off := 0; off < BlocksStart; off += HeaderSize {
-				seal(b[off : off+HeaderSize])
-			}
-			checkAny(t, b, nil, "headers sealed")
-		}
-		if len(b) >= BlocksStart+MinBlockSize {
-			seal(b[BlocksStart : BlocksStart+MinBlockSize])
-			checkAny(t, b, nil, "block 0 sealed")
-		}
-	})
 }
 
 // FuzzFreeList puts any bytes where the list lies, plain and encrypted.
