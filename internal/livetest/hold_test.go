@@ -68,15 +68,7 @@ func TestBackupsUnderHolds(t *testing.T) {
 	for _, test := range hooked {
 		t.Run(test.name, func(t *testing.T) {
 			owner, options := test.start(t, folding...)
-			dir := t.TempDir()
-			repository, file := filepath.Join(dir, "backups"), filepath.Join(dir, "canvasback.yaml")
-			require.NoError(t, os.Mkdir(repository, 0o755))
-			require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, `repository: %s
-databases:
-  - name: shop
-    path: %s
-    hold: {mode: http, url: %q, socket: %q, on_error: fail}
-`, repository, owner.Database, options.URL, options.Socket), 0o600))
+			repository, file := configure(t, owner, options, "10m", "")
 			owner.WaitFor(t, 100)
 			iteration := look(t, owner).Iteration
 			var newest int64
@@ -98,6 +90,23 @@ databases:
 			checkNoHoldIn(t, owner.Database)
 		})
 	}
+}
+
+// configure writes a configuration with a required hold, and with more keys of
+// the copy.
+func configure(t *testing.T, owner *Owner, options config.Hold, deadline, keys string) (repository, file string) {
+	t.Helper()
+	dir := t.TempDir()
+	repository, file = filepath.Join(dir, "backups"), filepath.Join(dir, "canvasback.yaml")
+	require.NoError(t, os.Mkdir(repository, 0o755))
+	require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, `repository: %s
+databases:
+  - name: shop
+    path: %s
+    copy: {%s}
+    hold: {mode: http, url: %q, socket: %q, deadline: %s, on_error: fail}
+`, repository, owner.Database, keys, options.URL, options.Socket, deadline), 0o600))
+	return repository, file
 }
 
 // checkHolds starts owners and holds their checkpoints back in every way that
