@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -26,9 +25,9 @@ func Command(ctx context.Context, argv, env []string) ([]byte, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = grace
-	said := &tail{}
-	out := &head{rest: said}
-	cmd.Stdout, cmd.Stderr = out, said
+	var out head
+	var errOut tail
+	cmd.Stdout, cmd.Stderr = &out, &errOut
 	err := cmd.Run()
 	if errors.Is(err, exec.ErrWaitDelay) {
 		// The hook itself was content; something it left behind keeps its
@@ -38,8 +37,11 @@ func Command(ctx context.Context, argv, env []string) ([]byte, error) {
 	if err == nil {
 		return out.kept, nil
 	}
-	if words := said.bytes(); len(words) > 0 {
-		return nil, fmt.Errorf("%s: %w; it said %q", argv[0], err, words)
+	// Standard error comes last, so that no output can crowd it out.
+	said := out.end
+	said.add(errOut.kept)
+	if len(said.kept) > 0 {
+		return nil, fmt.Errorf("%s: %w; it said %q", argv[0], err, said.kept)
 	}
 	return nil, fmt.Errorf("%s: %w", argv[0], err)
 }
@@ -55,34 +57,27 @@ func environment(env []string) []string {
 	return all
 }
 
-// head keeps the first bytes written to it, and passes all on to rest. It has
-// one writer, which has ended when Command reads it.
+// head keeps the first bytes written to it, and the last. Like tail it has one
+// writer, which has ended when Command reads it.
 type head struct {
 	kept []byte
-	rest *tail
+	end  tail
 }
 
 func (h *head) Write(p []byte) (int, error) {
 	h.kept = append(h.kept, p[:min(len(p), MaxAnswer+1-len(h.kept))]...)
-	return h.rest.Write(p)
+	return h.end.Write(p)
 }
 
-// tail keeps the last bytes written to it, by both streams of a hook.
-type tail struct {
-	mu   sync.Mutex // guards kept
-	kept []byte
-}
+// tail keeps the last bytes written to it.
+type tail struct{ kept []byte }
 
 func (t *tail) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.kept = append(t.kept, p[max(0, len(p)-MaxOutput):]...)
-	t.kept = t.kept[max(0, len(t.kept)-MaxOutput):]
+	t.add(p)
 	return len(p), nil
 }
 
-func (t *tail) bytes() []byte {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return append([]byte{}, t.kept...)
+func (t *tail) add(p []byte) {
+	t.kept = append(t.kept, p[max(0, len(p)-MaxOutput):]...)
+	t.kept = t.kept[max(0, len(t.kept)-MaxOutput):]
 }

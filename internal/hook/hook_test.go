@@ -34,11 +34,13 @@ func TestCommandAnswers(t *testing.T) {
 }
 
 func TestCommandQuotesBothStreams(t *testing.T) {
-	got, err := Command(t.Context(), []string{"/bin/sh", "-c", `echo one; echo two >&2; exit 3`}, nil)
+	got, err := Command(t.Context(), []string{"/bin/sh", "-c", `echo two >&2; echo one; exit 3`}, nil)
 	assert.Nil(t, got)
-	require.ErrorContains(t, err, "/bin/sh: exit status 3; it said")
-	assert.ErrorContains(t, err, `one\n`)
-	assert.ErrorContains(t, err, `two\n`)
+	require.EqualError(t, err, `/bin/sh: exit status 3; it said "one\ntwo\n"`)
+
+	_, err = Command(t.Context(), []string{"/bin/sh", "-c", `echo no space >&2; yes | head -c 1000000; exit 3`}, nil)
+	require.ErrorContains(t, err, `y\nno space\n"`, "output does not crowd the fault out")
+	assert.Less(t, len(err.Error()), 2*MaxOutput)
 }
 
 func TestPost(t *testing.T) {
