@@ -17,4 +17,8 @@
 // CANVASBACK_HOLD_TOKEN and CANVASBACK_HOLD_DEADLINE_SECONDS in its
 // environment. It exits with 0 where http would answer 2xx, and may print the
 // same answer on one line when the hold begins.
+//
+// A hold is not free for the owner, so that none is asked for by default: it is
+// an open transaction, beside which the WAL grows and DuckDB has faults. What
+// they are is told with the hooks in examples.
 package hold
