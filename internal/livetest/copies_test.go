@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"testing"
 	"time"
 
@@ -93,17 +92,4 @@ func copyInARow(t *testing.T, source Source, copies int) (newest int64) {
 	require.NoError(t, err)
 	t.Logf("%s", tally)
 	return newest
-}
-
-func TestQuantile(t *testing.T) {
-	assert.Equal(t, 0, quantile([]int(nil), 0.5))
-	assert.Equal(t, 7, quantile([]int{7}, 0.99))
-	hundred := make([]int, 100)
-	for i := range hundred {
-		hundred[i] = 100 - i
-	}
-	assert.Equal(t, 50, quantile(hundred, 0.5))
-	assert.Equal(t, 99, quantile(hundred, 0.99))
-	assert.Equal(t, 100, slices.Max(hundred), "the values stay as they are")
-	assert.Equal(t, 100, hundred[0], "and in their order")
 }

@@ -56,7 +56,7 @@ func TestOwnerOfAnotherVersionIsBackedUpWhileItWrites(t *testing.T) {
 		{"DuckDB 1.1.3 folding each commit", "duckdb11", folding, []string{"--engine-version", "1.1.3"}},
 		{"DuckDB 1.4.1", "duckdb14", nil, []string{"--engine-version", "1.4.1"}},
 		{"DuckDB 1.4.1 folding each commit", "duckdb14", folding, []string{"--engine-version", "1.4.1"}},
-		{"DuckDB 1.5.6", "duckdb15", nil, nil},
+		{"DuckDB 1.5.6", "duckdb15", []string{"--flood", "130000"}, nil},
 		{"DuckDB 1.5.6 copied slowly", "duckdb15", []string{"--pause", "10ms"}, []string{"--bandwidth", "24MB"}},
 		{"DuckDB 1.5.6 folding each commit", "duckdb15", folding, nil},
 	} {
