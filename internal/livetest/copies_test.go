@@ -2,6 +2,7 @@ package livetest
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"testing"
@@ -20,7 +21,7 @@ var shapes = []struct {
 	vouch  bool
 	copies int
 }{
-	{"normal", Load{Threshold: "1MB", Pause: time.Millisecond, Flood: 130_000, Calm: 50 * time.Millisecond}, 0, true, 25},
+	{"normal", Load{Threshold: "1MB", Pause: 3 * time.Millisecond, Flood: 130_000, Calm: 100 * time.Millisecond}, 0, true, 25},
 	{"folding", Load{Threshold: "1KB", Pause: 50 * time.Millisecond}, 0, true, 15},
 	{"past the WAL", Load{Threshold: "1KB", Pause: 50 * time.Millisecond, SkipWAL: true}, 0, false, 5},
 	{"copied slowly", Load{Threshold: "2MB", Pause: 10 * time.Millisecond, Flood: 130_000, Calm: 300 * time.Millisecond}, 24 << 20, false, 15},
@@ -42,7 +43,7 @@ func TestCopiesOfLiveOwners(t *testing.T) {
 					newest := copyInARow(t, source, shape.copies)
 					committed := owner.Committed(t)
 					owner.Stop(t)
-					verdict, err := kind.Check(t, database, max(committed, newest), committed+1)
+					verdict, err := kind.Check(t, database, max(committed, newest), math.MaxInt64)
 					require.NoError(t, err)
 					assert.Emptyf(t, verdict.Kind, "the owner's own database: %q", verdict.Faults)
 				})

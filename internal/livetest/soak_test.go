@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -126,7 +127,7 @@ func (s *soak) epoch(kind Kind, length time.Duration) {
 			return
 		}
 		if ended := owner.Ended(); err != nil && ended != nil {
-			verdict, checkErr := kind.Check(s.t, database, 0, 1<<40)
+			verdict, checkErr := kind.Check(s.t, database, 0, math.MaxInt64)
 			require.NoError(s.t, checkErr)
 			s.book.Fault(kind, "under %v the owner died: %v; its database: %q %q", shape.load, ended, verdict.Kind, verdict.Faults)
 			return
@@ -140,7 +141,7 @@ func (s *soak) epoch(kind Kind, length time.Duration) {
 func (s *soak) own(source Source, dir string) {
 	copied := filepath.Join(dir, "own.duckdb")
 	require.NoError(s.t, source.copyFiles(s.t.Context(), copied, logSuffixes...))
-	verdict, err := source.Kind.Check(s.t, copied, 1, 1<<40)
+	verdict, err := source.Kind.Check(s.t, copied, 1, math.MaxInt64)
 	require.NoError(s.t, err)
 	Remove(s.t, copied)
 	if verdict.Kind != "" {
