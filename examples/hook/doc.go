@@ -13,14 +13,19 @@
 // the write-ahead log. The transaction is rolled back in the end, so that the
 // table is never there. This is so in DuckDB 1.1 to 1.5.
 //
+// Old transactions are bad for a service, so that a hold is a chain of young
+// ones: four times a second the next one begins, and then the one before is
+// rolled back. The hold was in force only if every ROLLBACK has succeeded.
+//
 // What to know before you use it:
 //
-//   - A hold is an open transaction, and DuckDB has faults beside one, be it a
-//     hold or a long query. Do not use holds in a service that makes or drops
-//     indexes meanwhile: in 1.5.6, DELETE, CREATE INDEX and DELETE of one table
-//     make the end of the older transaction invalidate the database until it is
-//     opened again; in 1.1.3 such rows come back. In 1.4.1 a primary key that
-//     was deleted cannot be inserted again before the older transaction ends.
+//   - DuckDB has faults beside a transaction that is older than a change, be it
+//     a hold's or a query's. In 1.5.6, DELETE, CREATE INDEX and DELETE of one
+//     table make the end of the older transaction invalidate the database until
+//     it is opened again; in 1.1.3 rows deleted around a DROP INDEX come back. In
+//     1.4.1 a primary key that was deleted cannot be inserted again before the
+//     older transaction ends. Renewal leaves half a second for this to happen in;
+//     do not use holds in a service that does it in quick succession.
 //   - The write-ahead log grows for as long as a hold lasts. Every hold has a
 //     deadline, after which it ends by itself; Options.MaxHold bounds it.
 //   - A FORCE CHECKPOINT by someone else waits for the hold, spins a core
@@ -31,7 +36,7 @@
 //   - Closing the database ends the hold and lets the shutdown checkpoint run.
 //     Close the Hook first; then the end of that hold is refused, and the copy
 //     is not accepted on its word.
-//   - The pool must have connections to spare: a pool of one (SetMaxOpenConns(1))
+//   - The pool must have two connections to spare: a pool of one (SetMaxOpenConns(1))
 //     would leave none to the service while a hold lasts, so that begin is
 //     refused there. Such a service gives the hook a pool of its own on the same
 //     driver.Connector, by sql.OpenDB; a second sql.Open of the file is another

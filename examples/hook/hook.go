@@ -19,6 +19,9 @@ type Options struct {
 	// Wait bounds how long a request waits for a connection of the pool and for
 	// a running checkpoint, 20 s if zero.
 	Wait time.Duration
+	// Renew is the age at which a transaction of a hold is replaced by a younger
+	// one, 250 ms if zero.
+	Renew time.Duration
 	// MaxHold bounds the deadline of a hold, 1 h if zero.
 	MaxHold time.Duration
 }
@@ -35,7 +38,7 @@ type Hook struct {
 	closed  bool
 	active  *hold  // begun or beginning; nil: none
 	version string // of the engine; empty: not asked yet
-	last    hold   // what the last hold was, for who asks for it too late
+	last    string // token of the last hold, for who asks for it too late
 	lastEnd string // how it ended
 }
 
@@ -44,6 +47,9 @@ type Hook struct {
 func New(db *sql.DB, options Options) *Hook {
 	if options.Wait == 0 {
 		options.Wait = 20 * time.Second
+	}
+	if options.Renew == 0 {
+		options.Renew = 250 * time.Millisecond
 	}
 	if options.MaxHold == 0 {
 		options.MaxHold = time.Hour

@@ -22,6 +22,9 @@ const (
 
 func newHook(t *testing.T, e *engine, db *sql.DB, options Options) *Hook {
 	t.Helper()
+	if options.Renew == 0 {
+		options.Renew = time.Hour
+	}
 	h := New(db, options)
 	t.Cleanup(func() {
 		if err := h.Close(); err != nil {
@@ -84,7 +87,7 @@ func TestHoldBeginsAndEnds(t *testing.T) {
 	post(t, h, "/end", `{"token":"`+token+`"}`, 200, "")
 	equal(t, e.statements(), []string{
 		`1 BEGIN TRANSACTION`,
-		`1 CREATE TABLE "sh""op".main.__canvasback_hold_` + token + `(i INTEGER)`,
+		`1 CREATE TABLE "sh""op".main.__canvasback_hold_` + token + `_1(i INTEGER)`,
 		`2 CHECKPOINT "sh""op"`,
 		`1 ROLLBACK`,
 	})
@@ -116,6 +119,64 @@ func TestRollbackFails(t *testing.T) {
 	e.set(func() { delete(e.fail, "ROLLBACK") })
 	post(t, h, "/begin", body(other, "600"), 200, "")
 	post(t, h, "/end", body(other, "0"), 200, "")
+}
+
+// Each transaction of a hold is rolled back after the next one has begun.
+func TestHoldIsRenewed(t *testing.T) {
+	e := newEngine()
+	h := newHook(t, e, e.pool(t), Options{Renew: time.Millisecond})
+	post(t, h, "/begin", body(token, "600"), 200, "")
+	eventually(t, "it is renewed", func() bool { return len(e.statements()) > 30 })
+	post(t, h, "/end", body(token, "0"), 200, "")
+	begun, open := map[string]bool{}, 0
+	log := e.statements()
+	for i, line := range log {
+		switch _, statement, _ := strings.Cut(line, " "); {
+		case strings.HasPrefix(statement, "CREATE"):
+			if begun[statement] {
+				t.Fatalf("the name is used again: %s", statement)
+			}
+			begun[statement] = true
+			open++
+		case statement == "ROLLBACK":
+			open--
+		}
+		if open == 0 && i > 1 && i < len(log)-1 && len(begun) > 0 {
+			t.Fatalf("nothing is held after %d of %q", i, log)
+		}
+	}
+	equal(t, open, 0)
+}
+
+func TestRenewalFails(t *testing.T) {
+	e := newEngine()
+	h := newHook(t, e, e.pool(t), Options{Renew: time.Millisecond})
+	post(t, h, "/begin", body(token, "600"), 200, "")
+	e.set(func() { e.fail["CREATE"] = errors.New("not now") })
+	tried := len(e.statements())
+	eventually(t, "it is tried again", func() bool { return len(e.statements()) > tried+20 })
+	post(t, h, "/end", body(token, "0"), 200, "")
+
+	e.set(func() { delete(e.fail, "CREATE") })
+	post(t, h, "/begin", body(other, "600"), 200, "")
+	e.set(func() { e.fail["ROLLBACK"] = errors.New("connection lost") })
+	tried = len(e.statements())
+	eventually(t, "it is renewed", func() bool { return len(e.statements()) > tried+4 })
+	e.set(func() { delete(e.fail, "ROLLBACK") })
+	post(t, h, "/end", body(other, "0"), 410, "the hold could not be rolled back: connection lost")
+}
+
+// An end does not wait for a renewal that cannot begin.
+func TestEndDuringARenewal(t *testing.T) {
+	e := newEngine()
+	h := newHook(t, e, e.pool(t), Options{Renew: time.Millisecond})
+	post(t, h, "/begin", body(token, "600"), 200, "")
+	e.set(func() { e.block["CREATE"] = make(chan struct{}) })
+	<-e.started
+	post(t, h, "/end", body(token, "0"), 200, "")
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestBeginFails(t *testing.T) {
@@ -260,7 +321,7 @@ func TestBadRequests(t *testing.T) {
 // Many at once: whoever was told of a hold has it, and none is left.
 func TestConcurrently(t *testing.T) {
 	e := newEngine()
-	h := newHook(t, e, e.pool(t), Options{})
+	h := newHook(t, e, e.pool(t), Options{Renew: 100 * time.Microsecond})
 	var all sync.WaitGroup
 	for i := range 16 {
 		all.Add(1)
