@@ -17,14 +17,19 @@
 // CREATE does not return before a running one has ended. It is rolled back in
 // the end, so that the table is never there. This is so in DuckDB 1.1 to 1.5.
 //
+// Old transactions are bad for a service, so that a hold is a chain of young
+// ones: four times a second the next one begins, and then the one before is
+// rolled back. The hold was in force only if every ROLLBACK has succeeded.
+//
 // What to know before you use it:
 //
-// - A hold is an open transaction, and DuckDB has faults beside one, be it a
-//   hold or a long query. Do not use holds in a service that makes or drops
-//   indexes meanwhile: in 1.5.6, DELETE, CREATE INDEX and DELETE of one table
+// - DuckDB has faults beside a transaction that is older than a change, be it a
+//   hold's or a query's. In 1.5.6, DELETE, CREATE INDEX and DELETE of one table
 //   make the end of the older transaction invalidate the database until it is
-//   opened again; in 1.1.3 such rows come back. In 1.4.1 a primary key that was
-//   deleted cannot be inserted again before the older transaction ends.
+//   opened again; in 1.1.3 rows deleted around a DROP INDEX come back. In 1.4.1 a
+//   primary key that was deleted cannot be inserted again before the older
+//   transaction ends. Renewal leaves half a second for this to happen in; do not
+//   use holds in a service that does it in quick succession.
 // - The write-ahead log grows for as long as a hold lasts. Every hold has a
 //   deadline, after which it ends by itself; maxHoldSeconds bounds it.
 // - FORCE CHECKPOINT waits for the hold, spins a core meanwhile (up to DuckDB
@@ -48,9 +53,10 @@ class Refusal extends Error {
 // hold, if there is one, and resolves when nothing uses the instance any more.
 // Options: catalog, the name under which the database is attached, needed
 // where more than one file is; waitMs bounds the wait for a running checkpoint;
-// maxHoldSeconds bounds a hold.
+// maxHoldSeconds bounds a hold; renewMs is the age at which a transaction of a
+// hold is replaced by a younger one.
 export function createHook(instance, options = {}) {
-  const hook = new Hook(instance, { catalog: '', waitMs: 20_000, maxHoldSeconds: 3600, ...options });
+  const hook = new Hook(instance, { catalog: '', waitMs: 20_000, maxHoldSeconds: 3600, renewMs: 250, ...options });
   const handler = (request, response) => hook.serve(request, response);
   handler.close = () => hook.close();
   return handler;
@@ -108,7 +114,7 @@ class Hook {
   async #begin({ token, deadline_seconds: asked }, response) {
     if (this.#closed) throw new Refusal(503, 'the service is stopping');
     if (this.#active) throw new Refusal(409, 'another hold is active');
-    const hold = { token, begun: false, givenUp: false };
+    const hold = { token, begun: false, givenUp: false, links: 0 };
     this.#active = hold;
     // A client that goes away knows of no hold.
     response.on('close', () => {
@@ -122,6 +128,7 @@ class Hook {
       hold.since = new Date();
       hold.deadline = new Date(hold.since.getTime() + seconds * 1000);
       hold.timer = setTimeout(() => this.#expire(hold), seconds * 1000);
+      this.#renewLater(hold);
       return { token, engine_version: version, deadline_seconds: seconds };
     } catch (error) {
       this.#active = undefined;
@@ -130,21 +137,57 @@ class Hook {
     }
   }
 
+  // acquire opens the first transaction of the hold.
   async #acquire(hold) {
+    hold.link = {};
+    return this.#open(hold.link, hold);
+  }
+
+  #renewLater(hold) {
+    hold.renewal = setTimeout(() => {
+      hold.renewing = this.#renew(hold).finally(() => { hold.renewing = undefined; });
+    }, this.#options.renewMs);
+  }
+
+  // renew lets a younger transaction take the place of the hold's, and rolls
+  // the older one back after that; where that fails, the hold is broken. Where
+  // there can be no younger one, the older stays. It never rejects.
+  async #renew(hold) {
+    let other = {};
+    hold.next = other;
+    try {
+      await this.#open(other, hold);
+      if (this.#active !== hold) return;
+      const older = hold.link;
+      [hold.link, hold.next, other] = [other, undefined, {}];
+      await this.#rollBack(older).catch((error) => { hold.broken = error; });
+    } catch {
+      // another try follows
+    } finally {
+      hold.next = undefined;
+      await this.#rollBack(other).catch(() => {}); // closed all the same
+      if (this.#active === hold) this.#renewLater(hold);
+    }
+  }
+
+  // open opens a transaction that keeps checkpoints off. Where it fails, the
+  // link is to be rolled back all the same.
+  async #open(link, hold) {
     const connection = await this.#instance.connect();
-    hold.connection = connection;
+    link.connection = connection;
     const version = await this.#engineVersion(connection);
     const catalog = await this.#catalog(connection);
+    let late = false;
     const timer = setTimeout(() => {
-      hold.late = true;
+      late = true;
       connection.interrupt();
     }, this.#options.waitMs);
     try {
-      hold.open = true;
+      link.open = true;
       await connection.run('BEGIN TRANSACTION');
-      await connection.run(`CREATE TABLE ${catalog}.main.__canvasback_hold_${hold.token}(i INTEGER)`);
+      await connection.run(`CREATE TABLE ${catalog}.main.__canvasback_hold_${hold.token}_${++hold.links}(i INTEGER)`);
     } catch (error) {
-      if (hold.late) throw new Refusal(503, `the hold could not begin within ${this.#options.waitMs} ms: ${error.message}`);
+      if (late) throw new Refusal(503, `the hold could not begin within ${this.#options.waitMs} ms: ${error.message}`);
       throw error;
     } finally {
       clearTimeout(timer);
@@ -154,7 +197,7 @@ class Hook {
 
   #giveUp(hold) {
     hold.givenUp = true;
-    hold.connection?.interrupt();
+    hold.link?.connection?.interrupt();
   }
 
   // end resolves only if the hold was in force until then.
@@ -186,20 +229,30 @@ class Hook {
   // take takes a begun hold out, for its caller to release.
   #take(hold, end) {
     clearTimeout(hold.timer);
+    clearTimeout(hold.renewal);
     this.#active = undefined;
     this.#last = { token: hold.token, end };
     return hold;
   }
 
-  // release rolls back on the hold's own connection and closes it, which ends
-  // whatever it may still have open.
+  // release ends the transaction in force, and waits for an older one that is
+  // being ended. It resolves if there always was one in force until then.
   async #release(hold) {
+    hold.next?.connection?.interrupt();
+    await hold.renewing;
+    await this.#rollBack(hold.link ?? {});
+    if (hold.broken) throw hold.broken;
+  }
+
+  // rollBack ends a transaction on its own connection and closes that, which
+  // ends whatever it may still have open.
+  async #rollBack(link) {
     try {
-      if (hold.open) await hold.connection.run('ROLLBACK');
+      if (link.open) await link.connection.run('ROLLBACK');
     } catch (error) {
       throw new Error(`the hold could not be rolled back: ${error.message}`);
     } finally {
-      hold.connection?.closeSync();
+      link.connection?.closeSync();
     }
   }
 
