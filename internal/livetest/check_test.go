@@ -109,6 +109,7 @@ func TestCheckersTellBadCopies(t *testing.T) {
 	}
 	for _, kind := range Kinds(t, bin) {
 		t.Run(kind.Name, func(t *testing.T) {
+			t.Parallel()
 			for i, way := range ways {
 				path := filepath.Join(t.TempDir(), "copy.duckdb")
 				require.NoError(t, copyFile(t.Context(), filepath.Join(originals, fmt.Sprint(i)), path, nil))

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -39,10 +40,16 @@ func Build(t testing.TB, dir string) string {
 	return buildIn(t, t.TempDir(), dir)
 }
 
+// building is held while a program is built or installed, so that tests beside
+// each other do not make the same one.
+var building sync.Mutex
+
 // buildIn is Build with the directory to put the program in, and does nothing
 // where it is there already: linking an engine takes seconds.
 func buildIn(t testing.TB, bin, dir string) string {
 	t.Helper()
+	building.Lock()
+	defer building.Unlock()
 	program := filepath.Join(bin, filepath.Base(dir))
 	if _, err := os.Stat(program); err != nil {
 		run(t, filepath.Join(Root(t), dir), "go", "build", "-o", program, ".")

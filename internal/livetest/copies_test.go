@@ -30,6 +30,7 @@ var shapes = []struct {
 // TestCopiesOfLiveOwners copies from each kind of owner while it writes, and
 // has every copy checked by the owner's version of DuckDB.
 func TestCopiesOfLiveOwners(t *testing.T) {
+	t.Parallel()
 	for _, kind := range Kinds(t, bin) {
 		t.Run(kind.Name, func(t *testing.T) {
 			t.Parallel()

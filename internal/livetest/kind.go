@@ -34,7 +34,7 @@ func Kinds(t testing.TB, bin string) []Kind {
 		{Name: "DuckDB 1.1.3", Vouched: "1.1.3", program: build("duckdb11")},
 		{Name: "DuckDB 1.4.1", Vouched: "1.4.1", program: build("duckdb14")},
 		{Name: "DuckDB 1.5.6", Beside: true, program: build("duckdb15")},
-		{Name: "Node.js 1.5", Beside: true, dir: installNode(t)},
+		{Name: "Node.js 1.5", Beside: true, dir: installNode(t, bin)},
 	}
 }
 

@@ -36,15 +36,17 @@ const (
 	backupsInARow = 3
 	// warmUp is the ledger entry after which the first one begins: by then
 	// each kind of write and several checkpoints have happened.
-	warmUp = 300
+	warmUp = 110
 )
 
 func TestNodeServiceIsBackedUpWhileItWrites(t *testing.T) {
-	service := StartNode(t, filepath.Join(t.TempDir(), "shop.duckdb"))
+	t.Parallel()
+	service := startNode(t, installNode(t, bin), filepath.Join(t.TempDir(), "shop.duckdb"))
 	backUpInARow(t, service.Owner)
 }
 
 func TestOwnerOfAnotherVersionIsBackedUpWhileItWrites(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name, module  string
 		writer, flags []string
@@ -61,6 +63,7 @@ func TestOwnerOfAnotherVersionIsBackedUpWhileItWrites(t *testing.T) {
 		{"DuckDB 1.5.6 folding each commit", "duckdb15", folding, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			program := buildIn(t, bin, filepath.Join("internal", "livetest", "owners", test.module))
 			owner := StartWriter(t, program, filepath.Join(t.TempDir(), "shop.duckdb"), test.writer...)
 			backUpInARow(t, owner, test.flags...)

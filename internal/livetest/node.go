@@ -26,22 +26,27 @@ type NodeService struct {
 // nodeFiles are the service's own.
 var nodeFiles = []string{"package.json", "package-lock.json", "service.mjs", "shop.mjs", "flood.mjs", "schema.mjs", "check.mjs"}
 
-// installNode returns a directory with the service and its packages, which are
-// installed from the lock file where the checkout has none.
-func installNode(t testing.TB) string {
+// installNode returns a directory with the service and its packages: the
+// checkout's, or one below bin where that has none. There they are installed
+// from the lock file, unless they are there already.
+func installNode(t testing.TB, bin string) string {
 	t.Helper()
+	building.Lock()
+	defer building.Unlock()
 	dir := filepath.Join(Root(t), "examples", "node-service")
-	if _, err := os.Stat(filepath.Join(dir, "node_modules", "@duckdb", "node-api")); err == nil {
-		return dir
+	installed := filepath.Join(bin, "node-service")
+	for _, there := range []string{dir, installed} {
+		if _, err := os.Stat(filepath.Join(there, "node_modules", "@duckdb", "node-api")); err == nil {
+			return there
+		}
 	}
 	// The service imports the hook beside it.
-	beside := t.TempDir()
-	installed := filepath.Join(beside, "node-service")
-	for _, name := range []string{"node-service", "node-hook"} {
-		require.NoError(t, os.Mkdir(filepath.Join(beside, name), 0o755))
+	beside := filepath.Join(bin, "node-hook")
+	for _, dir := range []string{installed, beside} {
+		require.NoError(t, os.MkdirAll(dir, 0o755))
 	}
 	copyFiles(t, dir, installed, nodeFiles...)
-	copyFiles(t, filepath.Join(filepath.Dir(dir), "node-hook"), filepath.Join(beside, "node-hook"), "hook.mjs")
+	copyFiles(t, filepath.Join(filepath.Dir(dir), "node-hook"), beside, "hook.mjs")
 	run(t, installed, "npm", "ci", "--no-audit", "--no-fund")
 	return installed
 }
@@ -49,7 +54,7 @@ func installNode(t testing.TB) string {
 // StartNode starts the service on the database, with further flags.
 func StartNode(t testing.TB, database string, flags ...string) *NodeService {
 	t.Helper()
-	return startNode(t, installNode(t), database, flags...)
+	return startNode(t, installNode(t, t.TempDir()), database, flags...)
 }
 
 func startNode(t testing.TB, dir, database string, flags ...string) *NodeService {

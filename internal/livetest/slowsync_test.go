@@ -30,6 +30,7 @@ const (
 // one; without commits in the WAL, nothing tells but the time that passes. With
 // a time far below that of a sync some copy is bad; with the default none is.
 func TestShortSettleIsNotEnoughWhereSyncsAreSlow(t *testing.T) {
+	t.Parallel()
 	kind := Kinds(t, bin)[2]
 	require.Equal(t, "DuckDB 1.5.6", kind.Name)
 	database := filepath.Join(t.TempDir(), "shop.duckdb")

@@ -27,6 +27,8 @@ var (
 const (
 	// lanes is how many owners TestSoak has at a time.
 	lanes = 2
+	// oneEpoch is how long a database lives.
+	oneEpoch = time.Minute
 	// oneCopy bounds a copy of the few megabytes that the owners have.
 	oneCopy = time.Minute
 	// progressEvery is the time between two tables of a long soak.
@@ -67,7 +69,7 @@ func TestSoak(t *testing.T) {
 				t.Parallel()
 				s := &soak{t: t, book: book, rand: rand.New(rand.NewPCG(seed, uint64(lane))), kinds: kinds}
 				for i := 0; i < len(kinds)/lanes || time.Now().Before(deadline); i++ {
-					s.epoch(kinds[(lane*len(kinds)/lanes+i)%len(kinds)], min(time.Minute, *soakFor/lanes))
+					s.epoch(kinds[(lane*len(kinds)/lanes+i)%len(kinds)], min(oneEpoch, *soakFor/lanes))
 				}
 			})
 		}
@@ -106,18 +108,22 @@ type soak struct {
 	kinds []Kind
 }
 
-// epoch has one database, and two owners of it in turn.
+// epoch has one database, and in a long soak two owners of it in turn.
 func (s *soak) epoch(kind Kind, length time.Duration) {
 	dir, err := os.MkdirTemp(s.t.TempDir(), "epoch")
 	require.NoError(s.t, err)
 	defer func() { assert.NoError(s.t, os.RemoveAll(dir)) }()
 	database := filepath.Join(dir, "shop.duckdb")
-	for range 2 {
+	owners := 1
+	if length > oneEpoch/4 {
+		owners = 2
+	}
+	for range owners {
 		shape := soakShapes[s.rand.IntN(len(soakShapes))]
 		owner := kind.Start(s.t, database, shape.load)
 		source := Source{Kind: kind, Owner: owner, Limit: shape.limit, Settle: time.Second, Vouch: s.rand.IntN(2) == 0}
 		err := owner.Reach(60)
-		for begin := time.Now(); err == nil && time.Since(begin) < length/2; {
+		for begin := time.Now(); err == nil && time.Since(begin) < length/time.Duration(owners); {
 			err = s.round(source, dir)
 		}
 		if err == nil {
