@@ -29,7 +29,7 @@ func (c *copier) check(ctx context.Context, p *pass) (end, error) {
 	if err := c.src.replaced(); err != nil {
 		return end{}, err
 	}
-	if err := c.src.askOwner(&c.o); err != nil {
+	if err := c.src.askOwner(); err != nil {
 		return end{}, err
 	}
 	main, side, err := c.src.logs(p.view.head)
@@ -133,7 +133,7 @@ func (c *copier) process() (process, error) {
 	if !held {
 		return process{}, nil
 	}
-	return c.o.process(pid, c.src.info.Dev, c.src.info.Ino), nil
+	return c.o.process(pid, c.src.info.Ino), nil
 }
 
 // untouched: nothing was written to the file since Settle before the pass, by

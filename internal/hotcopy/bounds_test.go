@@ -138,7 +138,7 @@ func TestAgeIsEvidence(t *testing.T) {
 			require.NoError(t, mem.SetLockOwner(livePath, tt.pid, true))
 			opts := held(mem, nil)
 			opts.Gate = 50 * time.Millisecond
-			opts.process = func(pid int, _, _ uint64) process {
+			opts.process = func(pid int, _ uint64) process {
 				assert.Equal(t, tt.pid, pid)
 				return tt.process
 			}
@@ -155,7 +155,7 @@ func TestAgeIsEvidence(t *testing.T) {
 }
 
 func TestLookAtProcess(t *testing.T) {
-	assert.Equal(t, process{Mapped: true}, lookAtProcess(0, 0, 0), "nothing is known of a process in another namespace")
+	assert.Equal(t, process{Mapped: true}, lookAtProcess(0, 0), "nothing is known of a process in another namespace")
 	cmd := exec.Command("sleep", "1000")
 	require.NoError(t, cmd.Start())
 	defer func() {
@@ -163,11 +163,11 @@ func TestLookAtProcess(t *testing.T) {
 		_ = cmd.Wait()
 	}()
 	pid := cmd.Process.Pid
-	assert.Equal(t, process{}, lookAtProcess(pid, 0, 1<<60))
+	assert.Equal(t, process{}, lookAtProcess(pid, 1<<60))
 	require.NoError(t, cmd.Process.Signal(syscall.SIGSTOP))
-	require.Eventually(t, func() bool { return lookAtProcess(pid, 0, 1<<60).Stopped == "stopped by a signal" }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return lookAtProcess(pid, 1<<60).Stopped == "stopped by a signal" }, 10*time.Second, time.Millisecond)
 	require.NoError(t, cmd.Process.Signal(syscall.SIGCONT))
-	require.Eventually(t, func() bool { return lookAtProcess(pid, 0, 1<<60).Stopped == "" }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return lookAtProcess(pid, 1<<60).Stopped == "" }, 10*time.Second, time.Millisecond)
 
 	f, err := os.CreateTemp(t.TempDir(), "mapped")
 	require.NoError(t, err)
@@ -176,10 +176,10 @@ func TestLookAtProcess(t *testing.T) {
 	info, err := f.Stat()
 	require.NoError(t, err)
 	ino := info.Sys().(*syscall.Stat_t).Ino
-	assert.False(t, lookAtProcess(os.Getpid(), 0, ino).Mapped)
+	assert.False(t, lookAtProcess(os.Getpid(), ino).Mapped)
 	b, err := syscall.Mmap(int(f.Fd()), 0, 4096, syscall.PROT_READ, syscall.MAP_SHARED)
 	require.NoError(t, err)
-	assert.True(t, lookAtProcess(os.Getpid(), 0, ino).Mapped)
+	assert.True(t, lookAtProcess(os.Getpid(), ino).Mapped)
 	require.NoError(t, syscall.Munmap(b))
 	assert.True(t, strings.HasSuffix(Executable(pid), "/sleep"))
 }

@@ -23,7 +23,7 @@ func (c *copier) clone(ctx context.Context, p *pass) (bool, error) {
 		c.noClone, c.stage.dirty = true, true
 		return false, nil
 	}
-	p.cloned, p.freshAt = true, c.o.clock.Now()
+	p.cloned, p.freshAt, c.cloned = true, c.o.clock.Now(), true
 	head := make([]byte, duckfile.BlocksStart)
 	if err := c.stage.read(head, 0); err != nil {
 		return false, err

@@ -19,8 +19,9 @@ type copier struct {
 	lostWaits int // passes that a checkpoint ended while they waited
 	resumed   int64
 	ownerPID  int
-	locked    bool // a process holds the database's lock
-	before    *usage
+	locked    bool   // a process holds the database's lock
+	before    *usage // of the pass before, if it copied all of it; nil: none did
+	cloned    bool   // a clone was made, so that the next can be
 	hold      holding
 	noClone   bool // tried, and it cannot be done here
 	noRange   bool // the same of copy_file_range
@@ -150,7 +151,7 @@ func (c *copier) attempt(ctx context.Context, next int, first bool) (attempt int
 // change, so that the flip variant of rule C can apply.
 func (c *copier) start(ctx context.Context, attempt int) (*pass, error) {
 	var flipped time.Time
-	if c.lostWaits >= 2 && c.before != nil && !c.hold.active {
+	if c.lostWaits >= 2 && (c.before != nil || c.cloned) && !c.hold.active {
 		var err error
 		if flipped, err = c.src.flip(ctx, &c.o, 2*c.o.Settle); err != nil {
 			return nil, err
@@ -205,11 +206,12 @@ func (c *copier) transfer(ctx context.Context, p *pass) error {
 		if err != nil || cloned {
 			return err
 		}
-	}
-	if p.Next == 0 {
 		if err := c.prepare(p); err != nil {
 			return err
 		}
+	}
+	if p.before == nil {
+		p.flipped = time.Time{} // nothing to compare with was read before the change
 	}
 	if p.opaque() {
 		return c.copyOpaque(ctx, p)

@@ -76,9 +76,10 @@ func (c *copier) copyYoung(ctx context.Context, p *pass) error {
 func (c *copier) byFlip(ctx context.Context, p *pass, v *verdict) error {
 	window := max(0, p.freshAt.Sub(p.flipped))
 	if window > flipWindow {
-		return moving(movedBlocks, "%d blocks of %s are new since the pass before, and reading them took until %s after the header change", p.fresh, c.src.path, window.Round(time.Millisecond))
+		return moving(movedBlocks, "what is new in %s since the pass before was read until %s after the header change, which is too late", c.src.path, window.Round(time.Millisecond))
 	}
-	if !c.o.skips(withoutCompare) {
+	// A clone was made within the window as a whole.
+	if !p.cloned && !c.o.skips(withoutCompare) {
 		if err := c.compare(ctx, p); err != nil {
 			return err
 		}

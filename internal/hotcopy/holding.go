@@ -2,7 +2,6 @@ package hotcopy
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"canvasback/internal/failure"
@@ -35,9 +34,7 @@ func (h *holding) begin(ctx context.Context, o *Options) error {
 	held, err := h.hook.Begin(ctx)
 	if err != nil {
 		h.lost = failure.Errorf(failure.Hook, "the owner of %s does not hold its checkpoints: %w", o.Path, err)
-		if end := h.end(ctx); end != nil {
-			h.lost = fmt.Errorf("%w; nor could the hold be ended: %v", h.lost, end)
-		}
+		_ = h.end(ctx) // in case it holds on; an owner that does not says so
 		if h.needed || ctx.Err() != nil {
 			return h.lost
 		}

@@ -47,15 +47,15 @@ func (n *names) add(to *[]string, path string) {
 func (n *names) all() []string { return slices.Concat(n.told, n.opened) }
 
 // askOwner adds the paths by which the present owner has the database open.
-func (s *source) askOwner(o *Options) error {
+func (s *source) askOwner() error {
 	pid, held, err := s.db.LockOwner()
 	if err != nil {
 		return sourceError(s.path, err)
 	}
-	if !held {
+	if !held || pid == 0 {
 		return nil
 	}
-	for _, name := range o.process(pid, s.info.Dev, s.info.Ino).Names {
+	for _, name := range openNames(pid, s.info.Dev, s.info.Ino) {
 		s.names.add(&s.names.opened, name)
 		s.names.known = true
 	}

@@ -272,7 +272,7 @@ func (s *source) look(ctx context.Context, o *Options) (*view, error) {
 	var unpaired error
 	for range 100 {
 		v := &view{began: o.clock.Now()}
-		if err := s.askOwner(o); err != nil {
+		if err := s.askOwner(); err != nil {
 			return nil, err
 		}
 		var err error

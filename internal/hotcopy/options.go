@@ -50,9 +50,9 @@ type Options struct {
 	// Progress is called after each read; nil: not at all.
 	Progress func(Progress)
 
-	clock   clock                                  // nil: the machine's
-	process func(pid int, dev, ino uint64) process // nil: as /proc has it
-	without check                                  // tests only
+	clock   clock                             // nil: the machine's
+	process func(pid int, ino uint64) process // nil: as /proc has it
+	without check                             // tests only
 }
 
 // MaxRead is the largest read from the database, in bytes.

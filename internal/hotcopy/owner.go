@@ -30,19 +30,16 @@ func Executable(pid int) string {
 type process struct {
 	Stopped string // why it does not run: a signal, a debugger, the freezer
 	Mapped  bool   // the database may be written through a memory map
-	// Names are the paths by which it has the database open, or beside which it
-	// has a WAL of it open; nil where that cannot be seen.
-	Names []string
 }
 
-// look reads the state of the owner from /proc. A pid of 0 is a process that
-// this PID namespace does not see.
-func lookAtProcess(pid int, dev, ino uint64) process {
+// lookAtProcess reads the state of the owner from /proc. A pid of 0 is a process
+// that this PID namespace does not see.
+func lookAtProcess(pid int, ino uint64) process {
 	if pid <= 0 {
 		return process{Mapped: true}
 	}
 	dir := filepath.Join("/proc", strconv.Itoa(pid))
-	return process{Stopped: stopped(dir), Mapped: mapped(dir, ino), Names: openNames(dir, dev, ino)}
+	return process{Stopped: stopped(dir), Mapped: mapped(dir, ino)}
 }
 
 // stopped says why the process makes no progress, by its state and by the
@@ -95,9 +92,11 @@ func mapped(dir string, ino uint64) bool {
 	return false
 }
 
-// openNames reads the descriptors of a process. A path counts if it names the
-// database here as well: the process may see another tree of files.
-func openNames(dir string, dev, ino uint64) []string {
+// openNames are the paths by which a process has the database open, or beside
+// which it has a WAL of it open; nil where that cannot be seen. A path counts if
+// it names the database here as well: the process may see another tree of files.
+func openNames(pid int, dev, ino uint64) []string {
+	dir := filepath.Join("/proc", strconv.Itoa(pid))
 	fds, err := os.ReadDir(filepath.Join(dir, "fd"))
 	if err != nil {
 		return nil
