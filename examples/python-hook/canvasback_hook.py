@@ -21,14 +21,19 @@ checkpoint of any kind can start, and the CREATE does not return before a
 running one has ended. It is rolled back in the end, so that the table is never
 there. This is so in DuckDB 1.1 to 1.5.
 
+Old transactions are bad for a service, so that a hold is a chain of young ones:
+four times a second the next one begins, and then the one before is rolled back.
+The hold was in force only if every ROLLBACK has succeeded.
+
 What to know before you use it:
 
-- A hold is an open transaction, and DuckDB has faults beside one, be it a hold
-  or a long query. Do not use holds in a service that makes or drops indexes
-  meanwhile: in 1.5.6, DELETE, CREATE INDEX and DELETE of one table make the
-  end of the older transaction invalidate the database until it is opened
-  again; in 1.1.3 such rows come back. In 1.4.1 a primary key that was deleted
-  cannot be inserted again before the older transaction ends.
+- DuckDB has faults beside a transaction that is older than a change, be it a
+  hold's or a query's. In 1.5.6, DELETE, CREATE INDEX and DELETE of one table
+  make the end of the older transaction invalidate the database until it is
+  opened again; in 1.1.3 rows deleted around a DROP INDEX come back. In 1.4.1 a
+  primary key that was deleted cannot be inserted again before the older
+  transaction ends. Renewal leaves half a second for this to happen in; do not
+  use holds in a service that does it in quick succession.
 - The write-ahead log grows for as long as a hold lasts. Every hold has a
   deadline, after which it ends by itself; max_hold bounds it.
 - FORCE CHECKPOINT waits for the hold, spins a core meanwhile (up to DuckDB
@@ -47,6 +52,7 @@ import re
 import socket
 import socketserver
 import threading
+import time
 from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler
 
@@ -71,9 +77,33 @@ class _Hold:
         self.token = token
         self.begun = False
         self.given_up = False
+        self.since = self.deadline = None
+        self.over = threading.Event()  # taken out of its Hook
+        self.turn = threading.Lock()  # taken before the Hook's where both are; guards what follows
+        self.links = 0  # that were begun
+        self.link = _Link()  # the one in force
+        self.broken = None  # an older link could not be rolled back
+
+
+class _Link:
+    """One transaction of a hold, on a connection of its own."""
+
+    def __init__(self):
         self.cursor = None
         self.open = False  # a transaction was begun
-        self.since = self.deadline = self.timer = None
+
+    def release(self):
+        """Rolls back on its own connection and closes that, which ends
+        whatever it may still have open."""
+        if self.cursor is None:
+            return
+        try:
+            if self.open:
+                self.cursor.execute("ROLLBACK")
+        except Exception as error:
+            raise RuntimeError("the hold could not be rolled back: %s" % error) from error
+        finally:
+            self.cursor.close()
 
 
 class Hook:
@@ -82,14 +112,16 @@ class Hook:
 
     catalog is the name under which the database is attached, needed where more
     than one file is; wait bounds the wait for a running checkpoint and max_hold
-    a hold, both in seconds.
+    a hold; renew is the age at which a transaction of a hold is replaced by a
+    younger one; all in seconds.
     """
 
-    def __init__(self, connection, catalog="", wait=20.0, max_hold=3600):
+    def __init__(self, connection, catalog="", wait=20.0, max_hold=3600, renew=0.25):
         self._connection = connection
         self._catalog = catalog
         self._wait = wait
         self._max_hold = max_hold
+        self._renew = renew
         self._lock = threading.Condition(threading.Lock())  # guards what follows; not held while DuckDB works
         self._calls = 0  # under way, which close waits for
         self._active = None  # the hold that is begun or beginning
@@ -112,7 +144,9 @@ class Hook:
                 raise Refusal(409, "another hold is active")
             self._active = hold
         try:
-            version = self._acquire(hold)
+            with hold.turn:
+                hold.links = 1
+                version = self._open(hold.link, "%s_1" % hold.token)
             with self._lock:
                 if hold.given_up:
                     raise Refusal(503, "the hold was given up before it had begun")
@@ -120,9 +154,8 @@ class Hook:
                 hold.begun = True
                 hold.since = datetime.now(timezone.utc)
                 hold.deadline = hold.since + timedelta(seconds=seconds)
-                hold.timer = threading.Timer(seconds, self._expire, [hold])
-                hold.timer.daemon = True
-                hold.timer.start()
+                self._calls += 1
+                threading.Thread(target=self._keep, args=[hold, seconds], daemon=True).start()
         except BaseException:
             with self._lock:
                 self._active = None
@@ -211,23 +244,64 @@ class Hook:
             self._calls -= 1
             self._lock.notify_all()
 
-    def _acquire(self, hold):
-        hold.cursor = self._connection.cursor()
-        version = self._engine_version(hold.cursor)
-        catalog = self._quoted_catalog(hold.cursor)
+    def _keep(self, hold, seconds):
+        """Renews the hold until it is over, and ends it at its deadline."""
+        end = time.monotonic() + seconds
+        try:
+            while True:
+                left = end - time.monotonic()
+                if hold.over.wait(max(0, min(left, self._renew))):
+                    return
+                if left <= self._renew:
+                    self._expire(hold)
+                    return
+                self._replace(hold)
+        finally:
+            self._leave()
+
+    def _replace(self, hold):
+        """Lets a younger transaction take the place of the hold's, and rolls the
+        older one back after that; where that fails, the hold is broken. Where
+        there can be no younger one, the older stays."""
+        with hold.turn:
+            hold.links += 1
+            name = "%s_%d" % (hold.token, hold.links)
+        other = _Link()
+        try:
+            self._open(other, name)
+            begun = True
+        except Exception:
+            begun = False
+        with hold.turn:
+            with self._lock:
+                begun = begun and self._active is hold
+            if begun:
+                hold.link, other = other, hold.link
+            try:
+                other.release()
+            except Exception as error:
+                if begun:
+                    hold.broken = error
+
+    def _open(self, link, name):
+        """Opens a transaction that keeps checkpoints off. Where it fails, the
+        link is to be released all the same."""
+        link.cursor = self._connection.cursor()
+        version = self._engine_version(link.cursor)
+        catalog = self._quoted_catalog(link.cursor)
         late = threading.Event()
 
         def interrupt():
             late.set()
-            hold.cursor.interrupt()
+            link.cursor.interrupt()
 
         timer = threading.Timer(self._wait, interrupt)
         timer.daemon = True
         timer.start()
         try:
-            hold.open = True
-            hold.cursor.execute("BEGIN TRANSACTION")
-            hold.cursor.execute("CREATE TABLE %s.main.__canvasback_hold_%s(i INTEGER)" % (catalog, hold.token))
+            link.open = True
+            link.cursor.execute("BEGIN TRANSACTION")
+            link.cursor.execute("CREATE TABLE %s.main.__canvasback_hold_%s(i INTEGER)" % (catalog, name))
         except Exception as error:
             if late.is_set():
                 raise Refusal(503, "the hold could not begin within %g s: %s" % (self._wait, error)) from error
@@ -238,11 +312,11 @@ class Hook:
 
     def _give_up(self, hold):  # with the lock
         hold.given_up = True
-        if hold.cursor is not None:
-            hold.cursor.interrupt()
+        if hold.link.cursor is not None:
+            hold.link.cursor.interrupt()
 
     def _take(self, hold, how):  # with the lock; the caller releases it
-        hold.timer.cancel()
+        hold.over.set()
         self._active = None
         self._last = (hold.token, how)
 
@@ -251,29 +325,21 @@ class Hook:
             if self._active is not hold:
                 return
             self._take(hold, "it expired at " + hold.deadline.isoformat())
-            self._calls += 1
         try:
             self._release(hold)
         except Exception as error:
             with self._lock:
                 if self._last[0] == hold.token:
                     self._last = (hold.token, "%s, and %s" % (self._last[1], error))
-        finally:
-            self._leave()
 
     @staticmethod
     def _release(hold):
-        """Rolls back on the hold's own connection and closes it, which ends
-        whatever it may still have open."""
-        if hold.cursor is None:
-            return
-        try:
-            if hold.open:
-                hold.cursor.execute("ROLLBACK")
-        except Exception as error:
-            raise RuntimeError("the hold could not be rolled back: %s" % error) from error
-        finally:
-            hold.cursor.close()
+        """Ends the transaction in force, after an older one that is being
+        ended. Returns if there always was one in force until then."""
+        with hold.turn:
+            hold.link.release()
+            if hold.broken is not None:
+                raise hold.broken
 
     def _engine_version(self, cursor):
         if self._version is None:

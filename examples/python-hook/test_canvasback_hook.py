@@ -109,6 +109,7 @@ TOKEN, OTHER = "0123456789abcdef" * 2, "f" * 32
 class HookTest(unittest.TestCase):
     def start(self, address=("127.0.0.1", 0), **options):
         self.engine = Engine()
+        options.setdefault("renew", 3600)
         self.server = canvasback_hook.serve(canvasback_hook.Hook(self.engine, **options), address)
         self.addCleanup(self.stop)
 
@@ -157,7 +158,7 @@ class HookTest(unittest.TestCase):
         self.post("/checkpoint", want=503, error="not now: Cannot CHECKPOINT")
         self.end()
         self.assertEqual(['1 BEGIN TRANSACTION',
-                          '1 CREATE TABLE "sh""op".main.__canvasback_hold_%s(i INTEGER)' % TOKEN,
+                          '1 CREATE TABLE "sh""op".main.__canvasback_hold_%s_1(i INTEGER)' % TOKEN,
                           '1 ROLLBACK', '1 closed'],
                          [line for line in self.engine.statements() if line.startswith("1 ")])
         self.end(want=410, error="that hold is over: it was ended")
@@ -181,6 +182,40 @@ class HookTest(unittest.TestCase):
         self.end(want=410, error="the hold could not be rolled back: connection lost")
         self.assertEqual("1 closed", self.engine.statements()[-1])
         del self.engine.fail["ROLLBACK"]
+
+    def test_hold_is_renewed(self):
+        """Each transaction is rolled back after the next one has begun."""
+        self.start(renew=0.001)
+        self.begin()
+        self.eventually(lambda: len(self.engine.statements()) > 50)
+        self.end()
+        held, created = set(), set()
+        lines = self.engine.statements()
+        last = max(i for i, line in enumerate(lines) if line.endswith(" ROLLBACK"))
+        for i, line in enumerate(lines):
+            number, statement = line.split(" ", 1)
+            if statement.startswith("CREATE"):
+                self.assertNotIn(statement, created)
+                created.add(statement)
+                held.add(number)
+            elif statement == "ROLLBACK":
+                held.discard(number)
+            self.assertTrue(held or not created or i >= last, "nothing is held after %d of %r" % (i, lines))
+
+    def test_renewal_fails(self):
+        self.start(renew=0.001)
+        self.begin()
+        self.engine.fail["CREATE"] = FakeError("not now")
+        tried = len(self.engine.statements())
+        self.eventually(lambda: len(self.engine.statements()) > tried + 20)
+        self.end()
+        self.engine.fail.clear()
+        self.begin(OTHER)
+        self.engine.fail["ROLLBACK"] = FakeError("connection lost")
+        tried = len(self.engine.statements())
+        self.eventually(lambda: len(self.engine.statements()) > tried + 8)
+        self.engine.fail.clear()
+        self.end(OTHER, want=410, error="the hold could not be rolled back: connection lost")
 
     def test_begin_fails(self):
         self.start(wait=0.05)
