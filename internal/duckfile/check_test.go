@@ -112,6 +112,16 @@ func TestFreeListThatRunsInACircle(t *testing.T) {
 	assert.ErrorContains(t, err, "circle")
 }
 
+func TestFreeListWithABlockTwice(t *testing.T) {
+	f := testFile(8, 3, 5)
+	block := f[BlocksStart : BlocksStart+MinBlockSize]
+	binary.LittleEndian.PutUint64(block[32:], 3) // 3, 3
+	seal(block)
+	_, err := CheckFile(bytes.NewReader(f), int64(len(f)), nil, nil)
+	require.ErrorIs(t, err, ErrCorrupt)
+	assert.ErrorContains(t, err, "not ascending")
+}
+
 // TestFreeListIsBoundedByTheFile: counts that the header allows, and a chain
 // that says it holds them, in a file that does not.
 func TestFreeListIsBoundedByTheFile(t *testing.T) {

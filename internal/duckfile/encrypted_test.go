@@ -341,6 +341,16 @@ func TestEncryptedHeaderFieldsAtTheirLimits(t *testing.T) {
 	})
 }
 
+// TestEncryptedFieldErrorsSayWhere: the checksum of an encrypted slot lies 32
+// bytes behind its start.
+func TestEncryptedFieldErrorsSayWhere(t *testing.T) {
+	s := newSealer(t, CipherGCM, 1)
+	f := s.file(3, 2)
+	s.putSlot(f[HeaderSize:2*HeaderSize], 4, 48, 1024)
+	_, err := ParseHeaders(f, NewKey(fixtureKey))
+	require.EqualError(t, err, "unsupported: vector size at byte 4176: got 1024, want 2048")
+}
+
 func BenchmarkCheckBlock(b *testing.B) {
 	plain := &Headers{}
 	heads, names := []*Headers{plain}, []string{"plain"}

@@ -40,6 +40,9 @@ func (w *window) read(off, n int64) ([]byte, error) {
 	if int64(got) >= n {
 		return w.buf[:n], nil
 	}
+	if err == nil {
+		err = io.EOF // asked for more than the file has
+	}
 	return nil, err
 }
 
