@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"canvasback/internal/hotcopy"
@@ -93,26 +92,6 @@ func (m Method) Take(ctx context.Context, s Source, target string) (Taken, error
 	}
 	t.Took = time.Since(begin)
 	// One more may be committed that the owner does not yet count.
-	t.AtMost, err = s.Owner.Ask()
-	t.AtMost++
-	return t, err
-}
-
-// Frozen copies everything while the owner is stopped in the midst of whatever
-// it does: what a crash of the machine's power alone would leave.
-func (s Source) Frozen(ctx context.Context, target string) (t Taken, err error) {
-	t.Path = target
-	if t.AtLeast, err = s.Owner.Ask(); err != nil {
-		return t, err
-	}
-	if err := syscall.Kill(s.Owner.PID, syscall.SIGSTOP); err != nil {
-		return t, fmt.Errorf("stop the owner: %w", err)
-	}
-	s.Limit = 0
-	err = errors.Join(s.copyFiles(ctx, target, logSuffixes...), syscall.Kill(s.Owner.PID, syscall.SIGCONT))
-	if err != nil {
-		return t, err
-	}
 	t.AtMost, err = s.Owner.Ask()
 	t.AtMost++
 	return t, err
