@@ -15,6 +15,7 @@ type simPlan struct {
 	written  uint64   // new data blocks
 	obsolete uint64   // data blocks that it replaced
 	skip     []change
+	used     uint64
 	unmarked bool // nothing in a WAL tells of it
 }
 
@@ -32,7 +33,7 @@ func (e *engine) checkpoint(th *thread, skip []change) {
 	if marked := e.main.size > 0; marked || skip != nil {
 		e.runCheckpoint(th, skip, marked)
 	}
-	e.walLock, e.exclusive, e.running, e.stage = false, false, false, noPhase
+	e.walLock, e.exclusive, e.running, e.stage = false, false, false, noCheckpoint
 }
 
 // runCheckpoint is entered and left with the WAL locked.
@@ -72,21 +73,21 @@ func (e *engine) runCheckpoint(th *thread, skip []change, marked bool) {
 		e.lockWAL(th)
 	}
 	e.walLock = true
-	e.stage = resolving
+	e.stage = atWAL
 	if marked {
 		e.finishWAL(th)
 	}
 }
 
 func (e *engine) mark(th *thread, p *simPlan) {
-	e.stage = marking
+	e.stage = atMarker
 	e.append(th, &e.main, "the marker", appendMarker(nil, p.root), nil)
-	e.sync(th)
+	th.wait(e.s.dur(e.p.walSync))
 }
 
 // compact writes some segments anew.
 func (e *engine) compact(th *thread, p *simPlan) {
-	e.stage = compacts
+	e.stage = atData
 	th.wait(e.s.dur(e.p.think))
 	for i := range p.image.segs {
 		if seg := &p.image.segs[i]; e.s.chance(20) {
@@ -143,6 +144,7 @@ func (e *engine) writeHeader(th *thread, p *simPlan, n uint64) {
 		used |= 1 << m.id
 		masks = append(masks, simMeta{m.id, ^m.next})
 	}
+	p.used = used
 	e.fillSubs(p.catalog, appendCatalog(nil, &p.image))
 	e.fillSubs(list, appendFreeList(nil, ^used&(1<<e.max-1), multi, masks))
 	header := e.f.slot(e.iteration+1, p.root, list[0], e.max)
@@ -158,18 +160,18 @@ func (e *engine) writeHeader(th *thread, p *simPlan, n uint64) {
 		hand()
 		e.handed = e.s.now
 	}
-	e.stage = metadata
+	e.stage = atMetadata
 	for _, m := range e.metas {
 		if m.dirty || e.k.allMeta {
 			seal(m.img)
 			e.writeBlock(th, "metadata", m.id, m.img)
 		}
 	}
-	e.stage = syncing
+	e.stage = atSync
 	e.sync(th)
-	e.stage = flipping
+	e.stage = atHeader
 	e.flipHeader(th, p, n, header)
-	e.stage = flipped
+	e.stage = atHeaderSync
 	e.sync(th)
 	if !e.k.early {
 		hand()
@@ -182,7 +184,8 @@ func (e *engine) flipHeader(th *thread, p *simPlan, n uint64, header []byte) {
 	seen := func() {
 		e.iteration++
 		e.slot = 1 - e.slot
-		e.handed, e.flippedAt = 0, e.s.now
+		e.handed, e.flippedAt, e.needed = 0, e.s.now, p.used
+		check0(e.db.Sync()) // the memory file system forgets what a crash could undo
 		e.flips++
 		for _, m := range e.metas {
 			m.used, m.next, m.dirty = m.next, 0, false

@@ -4,7 +4,8 @@ import "time"
 
 // profile is the load and the speed of one interleaving.
 type profile struct {
-	step, sync, think time.Duration
+	step, think   time.Duration
+	sync, walSync time.Duration // of the database and of a WAL
 	// window bounds the time from hand-over to header where A7 holds.
 	window time.Duration
 	slow   bool // A7 does not hold
@@ -69,12 +70,17 @@ func (e *engine) prepare(th *thread, main bool) ([]change, bool) {
 	for range s.between(0, 3) {
 		changes = append(changes, change{kind: entryRow, key: uint64(s.between(rows[0], rows[1])), val: s.rng.Uint64()})
 	}
-	if main && s.chance(30) && len(e.cur.segs) > 0 {
-		changes = append(changes, change{kind: entryDrop, key: e.cur.segs[s.rng.IntN(len(e.cur.segs))].id})
+	if main && s.chance(50) {
+		for _, seg := range e.cur.segs {
+			if s.chance(20) {
+				changes = append(changes, change{kind: entryDrop, key: seg.id})
+			}
+		}
 	}
 	if !s.chance(e.p.bulk) || e.max > 36 && e.free == 0 {
 		return changes, true
 	}
+	conflict := false // what the other thread inserts is there already
 	for range s.between(1, 5) {
 		id := uint64(s.between(ids[0], ids[1]))
 		_, found := e.cur.find(id)
@@ -83,10 +89,11 @@ func (e *engine) prepare(th *thread, main bool) ([]change, bool) {
 			dropped = dropped || c.kind == entryDrop && c.key == id
 			inserted = inserted || c.kind == entrySeg && c.key == id
 		}
-		if inserted || found && !main {
+		if inserted {
 			continue
 		}
-		if found && !dropped {
+		conflict = conflict || found && !main
+		if found && !dropped && main {
 			changes = append(changes, change{kind: entryDrop, key: id})
 		}
 		c := change{kind: entrySeg, key: id, val: s.rng.Uint64(), block: e.alloc()}
@@ -94,7 +101,7 @@ func (e *engine) prepare(th *thread, main bool) ([]change, bool) {
 		e.writeBlock(th, "optimistic", c.block, th.buf[:])
 		changes = append(changes, c)
 	}
-	if s.chance(12) || !main && s.chance(e.p.timid) {
+	if conflict || s.chance(12) || !main && s.chance(e.p.timid) {
 		th.wait(e.step())
 		e.rollback(th, changes)
 		return nil, false
@@ -154,7 +161,7 @@ func (e *engine) commit(th *thread, changes []change) {
 		th.logf("commit %d is visible", n)
 	})
 	e.commits++
-	e.sync(th)
+	th.wait(e.s.dur(e.p.walSync))
 	e.walLock = false
 }
 

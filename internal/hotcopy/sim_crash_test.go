@@ -90,6 +90,7 @@ func (e *engine) recoverIn(th *thread) {
 		e.metas = append(e.metas, &metaBlock{id: m.id, img: img, used: ^m.mask})
 		live |= 1 << m.id
 	}
+	e.needed = o.used
 	e.modified = (o.used | o.named) &^ live
 	th.wait(e.s.dur(5 * time.Millisecond))
 	e.recoverWAL(th, o)

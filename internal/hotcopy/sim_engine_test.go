@@ -33,14 +33,14 @@ var simKinds = []simKind{
 type simPhase int
 
 const (
-	noPhase   simPhase = iota
-	marking            // the marker is being written
-	compacts           // data blocks are
-	metadata           // metadata blocks are
-	syncing            // they are being synced
-	flipping           // the header is being written
-	flipped            // it is being synced
-	resolving          // the WAL goes
+	noCheckpoint simPhase = iota
+	atMarker              // the marker is being written
+	atData                // data blocks are
+	atMetadata            // metadata blocks are
+	atSync                // they are being synced
+	atHeader              // the header is being written
+	atHeaderSync          // it is being synced
+	atWAL                 // the WAL goes
 	phases
 )
 
@@ -71,6 +71,7 @@ type engine struct {
 	flips     int // headers written
 	// handed is when the blocks of the current header were handed over, 0: not.
 	handed    time.Duration
+	needed    uint64 // blocks of the current header
 	stage     simPhase
 	flippedAt time.Duration // when the last header was written
 	held      bool          // a hold keeps checkpoints off
@@ -153,6 +154,9 @@ func (e *engine) writeBlock(th *thread, what string, id int64, b []byte) {
 		th.wait(e.step())
 		if e.s.tracing {
 			th.logf("writes block %d (%s), bytes %d to %d", id, what, from, to)
+		}
+		if e.needed>>id&1 != 0 && what == "optimistic" {
+			e.s.overwritten++
 		}
 		must(e.db.WriteAt(b[from:to], off+int64(from)))
 		from = to

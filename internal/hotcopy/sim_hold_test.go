@@ -12,6 +12,7 @@ type simHold struct {
 	s     *sim
 	owner **engine // changes when a new process takes over
 	held  *engine
+	short bool
 	begun int // holds, the last of them the one in force
 }
 
@@ -33,6 +34,9 @@ func (h *simHold) Begin(context.Context) (Held, error) {
 	h.s.logf("copy", "holds checkpoints off")
 	e.held, h.held = true, e
 	deadline := h.s.scale(10*time.Millisecond, 20*time.Second)
+	if h.short {
+		deadline = h.s.scale(time.Millisecond, 200*time.Millisecond)
+	}
 	h.s.spawn("hold", func(th *thread) {
 		th.wait(deadline)
 		if this == h.begun {

@@ -105,7 +105,7 @@ func (o *opened) readHeaders(db []byte) error {
 
 func block(db []byte, id int64) []byte {
 	off := 12288 + id*simA
-	if id < 0 || off+simA > int64(len(db)) {
+	if id < 0 || id >= 64 || off+simA > int64(len(db)) {
 		return nil
 	}
 	return db[off : off+simA]

@@ -19,6 +19,8 @@ type trial struct {
 	without    check
 	slow       bool // the owner's fsync may take longer than Settle
 	hasty      bool // the next hand-over may follow a header at once
+	window     bool // always the load of inWindow
+	held       bool // always under a hold, which the owner soon gives up
 	tracing    bool
 }
 
@@ -35,7 +37,9 @@ type outcome struct {
 	revived bool
 	died    bool
 	steps   int
-	trace   []string
+	// overwritten: blocks of the header of the time were, during the copy.
+	overwritten bool
+	trace       []string
 }
 
 // newProfile draws a load.
@@ -43,6 +47,7 @@ func newProfile(s *sim, t trial) *profile {
 	p := &profile{
 		step:     s.scale(5*time.Microsecond, time.Millisecond),
 		sync:     s.scale(200*time.Microsecond, 150*time.Millisecond),
+		walSync:  s.scale(100*time.Microsecond, 50*time.Millisecond),
 		think:    s.scale(2*time.Millisecond, 300*time.Millisecond),
 		window:   simSettle * 8 / 10,
 		slow:     t.slow,
@@ -58,6 +63,20 @@ func newProfile(s *sim, t trial) *profile {
 		p.sync = s.scale(simSettle/2, 4*simSettle)
 	}
 	return p
+}
+
+// inWindow is a load under which a copy often meets the time between hand-over
+// and header, while the other thread overwrites what was handed over.
+func (s *sim) inWindow(p *profile) simKind {
+	p.think = s.scale(2*time.Millisecond, 20*time.Millisecond)
+	p.sync = max(p.sync, s.scale(20*time.Millisecond, 300*time.Millisecond))
+	p.walSync = s.scale(100*time.Microsecond, 5*time.Millisecond)
+	p.step = s.scale(5*time.Microsecond, 100*time.Microsecond)
+	p.bulk, p.abort = 90, 0
+	p.skips = []int{0, 100}[s.rng.IntN(2)]
+	p.timid = p.skips
+	s.opBase = s.scale(100*time.Microsecond, 5*time.Millisecond)
+	return simKinds[2+s.rng.IntN(2)] // early ones
 }
 
 func newFormat(s *sim, k simKind) *simFormat {
@@ -78,20 +97,28 @@ func newFormat(s *sim, k simKind) *simFormat {
 
 // run runs one interleaving.
 func (t trial) run() (out outcome) {
+	defer func() {
+		if r := recover(); r != nil {
+			panic(fmt.Sprintf("-seed %d -interleaving %d, %+v: %v", t.base, t.seed, t, r))
+		}
+	}()
 	s := newSim(t.base, t.seed)
 	s.tracing = t.tracing
-	k := simKinds[s.rng.IntN(len(simKinds))]
+	k, p := simKinds[s.rng.IntN(len(simKinds))], newProfile(s, t)
+	s.opBase = s.scale(2*time.Microsecond, 4*time.Millisecond)
+	if t.window || s.chance(15) {
+		k = s.inWindow(p)
+	}
 	out.kind = k.name
-	e := newDatabase(s, k, newFormat(s, k), newProfile(s, t))
+	e := newDatabase(s, k, newFormat(s, k), p)
 	check0(s.mem.SetLockOwner(livePath, 1, true))
-	warm := s.between(1, 30)
+	warm := s.between(1, 20)
 	e.p.commits = 1 << 30
 	e.start(s.chance(80))
 	for e.commits < warm && s.now < 20*time.Second {
 		s.advance(s.dur(5 * time.Millisecond))
 	}
-	e.p.commits = e.commits + s.between(1, 80)
-	s.opBase = s.scale(2*time.Microsecond, 4*time.Millisecond)
+	e.p.commits = e.commits + s.between(1, 40)
 	if s.chance(25) {
 		s.spawn("death", func(th *thread) {
 			if s.chance(50) {
@@ -109,7 +136,9 @@ func (t trial) run() (out outcome) {
 			}
 		})
 	}
+	before := s.overwritten
 	t.copy(s, &e, &out)
+	out.overwritten = s.overwritten > before
 	s.kill(s.threads...)
 	out.steps, out.trace = s.steps, s.trace
 	return out
@@ -142,8 +171,8 @@ func (t trial) copy(s *sim, owner **engine, out *outcome) {
 	o.process = func(int, uint64) process { return process{Mapped: s.chance(10)} }
 	s.mem.SetClones(s.chance(15))
 	o.NeverClone = s.chance(50)
-	if s.chance(15) {
-		o.Hold = &simHold{s: s, owner: owner}
+	if t.held || s.chance(15) {
+		o.Hold = &simHold{s: s, owner: owner, short: t.held}
 	}
 	if s.chance(30) {
 		o.Gate = s.scale(10*time.Millisecond, time.Second)

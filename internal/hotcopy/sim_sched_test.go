@@ -28,10 +28,12 @@ type sim struct {
 	visible uint64
 	begun   uint64
 
-	steps   int
-	opBase  time.Duration // of the copy's operations
-	tracing bool
-	trace   []string
+	steps int
+	// overwritten counts writes to blocks that the current header uses.
+	overwritten int
+	opBase      time.Duration // of the copy's operations
+	tracing     bool
+	trace       []string
 }
 
 func newSim(base, seed uint64) *sim {

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -31,6 +32,7 @@ func defaultInterleavings() int {
 // one at a time.
 func runAll(t *testing.T, n int, make func(seed uint64) trial, each func(seed uint64, o outcome)) {
 	const shards = 8
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // much garbage, little that stays
 	var mu sync.Mutex
 	var next atomic.Int64
 	t.Run("shards", func(t *testing.T) {
@@ -60,6 +62,7 @@ type tally struct {
 	first                map[uint64]outcome
 	broken, resumed      int
 	died, revived        int
+	overwritten          int
 	steps, n             int
 }
 
@@ -75,7 +78,7 @@ func (y *tally) add(seed uint64, o outcome) {
 	for _, c := range []struct {
 		is bool
 		n  *int
-	}{{o.broken != nil, &y.broken}, {o.resumed, &y.resumed}, {o.died, &y.died}, {o.revived, &y.revived}} {
+	}{{o.broken != nil, &y.broken}, {o.resumed, &y.resumed}, {o.died, &y.died}, {o.revived, &y.revived}, {o.overwritten, &y.overwritten}} {
 		if c.is {
 			*c.n++
 		}
@@ -118,8 +121,8 @@ func table(m map[string]int) string {
 func (y *tally) String() string {
 	return fmt.Sprintf("%d interleavings, %d steps of the owner\nengines:%s\ncopies:%s\n"+
 		"the owner died in %d, left a broken database in %d, was followed by another in %d\n"+
-		"copies finished by a second process: %d\nattempts: p50 %d, p99 %d, most %d",
-		y.n, y.steps, table(y.kinds), table(y.hows), y.died, y.broken, y.revived, y.resumed,
+		"blocks of the current header were overwritten during the copy in %d\ncopies finished by a second process: %d\nattempts: p50 %d, p99 %d, most %d",
+		y.n, y.steps, table(y.kinds), table(y.hows), y.died, y.broken, y.revived, y.overwritten, y.resumed,
 		y.quantile(0.5), y.quantile(0.99), y.quantile(0.9999999))
 }
 

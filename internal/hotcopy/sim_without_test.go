@@ -12,12 +12,12 @@ import (
 // returns its seed and outcome; false: none of the limit did.
 func searchBad(t *testing.T, base uint64, limit int, make func(seed uint64) trial) (uint64, outcome, bool) {
 	t.Helper()
-	const batch = 250
+	const batch = 50
 	for from := uint64(0); from < uint64(limit); from += batch {
 		var found *outcome
 		var at uint64
 		runAll(t, batch, func(i uint64) trial { return make(from + i) }, func(i uint64, o outcome) {
-			if o.bad != "" && o.attempts > 0 && (found == nil || from+i < at) {
+			if o.bad != "" && (found == nil || from+i < at) {
 				at, found = from+i, &o
 			}
 		})
@@ -29,35 +29,57 @@ func searchBad(t *testing.T, base uint64, limit int, make func(seed uint64) tria
 }
 
 // TestEachPrecautionIsNeeded leaves out one precaution of the copy at a time.
-// The same interleavings end with a bad copy without it and with a good one
-// with it.
+// The same interleavings end badly without it and well with it.
 func TestEachPrecautionIsNeeded(t *testing.T) {
 	const base = 7
 	for _, c := range []struct {
 		name    string
 		without check
-		limit   int
 	}{
-		{"the marker at the end", withoutMarker, 20_000},
-		{"the gate", withoutGate, 20_000},
-		{"the headers at the end", withoutEndHeaders, 2_000},
-		{"the pairing of WAL and headers", withoutPairing, 20_000},
-		{"the blocks that the WAL refers to", withoutRowGroups, 2_000},
-		{"the checksums of blocks", withoutBlockCheck, 5_000},
-		{"the WAL at the end", withoutPrefix, 20_000},
-		{"the wait of rule C", withoutSettle, 20_000},
-		{"the second read of flip", withoutCompare, 20_000},
-		{"the release of a hold", withoutRelease, 5_000},
+		{"the marker at the end", withoutMarker},
+		{"the headers at the end", withoutEndHeaders},
+		{"the blocks that the WAL refers to", withoutRowGroups},
+		{"the wait of rule C", withoutSettle},
+		{"the release of a hold", withoutRelease},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			seed, o, found := searchBad(t, base, c.limit, func(seed uint64) trial {
-				return trial{base: base, seed: seed, without: c.without}
+			const limit = 4_000
+			seed, o, found := searchBad(t, base, limit, func(seed uint64) trial {
+				return trial{base: base, seed: seed, without: c.without, window: true, held: c.without == withoutRelease}
 			})
-			require.True(t, found, "no bad copy in %d interleavings", c.limit)
+			require.True(t, found, "nothing bad in %d interleavings", limit)
 			t.Logf("interleaving %d, engine %s: %s", seed, o.kind, o.bad)
-			runAll(t, int(seed)+1, func(seed uint64) trial { return trial{base: base, seed: seed} }, func(seed uint64, o outcome) {
+			runAll(t, int(seed)+1, func(seed uint64) trial {
+				return trial{base: base, seed: seed, window: true, held: c.without == withoutRelease}
+			}, func(seed uint64, o outcome) {
 				assert.Empty(t, o.bad, "interleaving %d with the precaution", seed)
 			})
+		})
+	}
+}
+
+// TestPrecautionsThatOthersCover: what these prevent is found out later by
+// another precaution, at the price of a pass. They are no part of the proof.
+func TestPrecautionsThatOthersCover(t *testing.T) {
+	const base = 8
+	for _, c := range []struct {
+		name    string
+		without check
+	}{
+		{"the gate, by the rules for a running checkpoint", withoutGate},
+		{"the checksums of blocks, by the check of what was stored", withoutBlockCheck},
+		{"the pairing of WAL and headers, by the headers at the end", withoutPairing},
+		{"the WAL at the end, by the headers at the end", withoutPrefix},
+		{"the second read of flip, by the time of the first", withoutCompare},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			n := *simCount / 100
+			require.Positive(t, n)
+			y := newTally()
+			runAll(t, n, func(seed uint64) trial {
+				return trial{base: base, seed: seed, without: c.without, window: seed%2 == 0}
+			}, y.add)
+			assert.Empty(t, y.badHows)
 		})
 	}
 }
@@ -71,8 +93,8 @@ func TestEachAssumptionIsNeeded(t *testing.T) {
 		name string
 		make func(seed uint64) trial
 	}{
-		{"A7", func(seed uint64) trial { return trial{base: base, seed: seed, slow: true} }},
-		{"A8", func(seed uint64) trial { return trial{base: base, seed: seed, hasty: true} }},
+		{"A7", func(seed uint64) trial { return trial{base: base, seed: seed, slow: true, window: true} }},
+		{"A8", func(seed uint64) trial { return trial{base: base, seed: seed, hasty: true, window: true} }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			seed, o, found := searchBad(t, base, 20_000, c.make)
