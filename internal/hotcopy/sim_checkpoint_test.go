@@ -172,7 +172,11 @@ func (e *engine) writeHeader(th *thread, p *simPlan, n uint64) {
 	e.stage = atHeader
 	e.flipHeader(th, p, n, header)
 	e.stage = atHeaderSync
-	e.sync(th)
+	if e.p.hasty {
+		th.wait(e.step())
+	} else {
+		e.sync(th)
+	}
 	if !e.k.early {
 		hand()
 	}

@@ -76,6 +76,11 @@ func (s *sim) inWindow(p *profile) simKind {
 	p.skips = []int{0, 100}[s.rng.IntN(2)]
 	p.timid = p.skips
 	s.opBase = s.scale(100*time.Microsecond, 5*time.Millisecond)
+	if p.hasty {
+		p.skips, p.timid = 100, 100
+		p.think = s.scale(100*time.Microsecond, 2*time.Millisecond)
+		s.opBase = s.scale(50*time.Microsecond, time.Millisecond)
+	}
 	return simKinds[2+s.rng.IntN(2)] // early ones
 }
 
