@@ -260,7 +260,7 @@ func TestBuiltEncryptedFiles(t *testing.T) {
 		assert.Equal(t, []SharedBlock{{ID: 119, Uses: 2}}, l.Shared)
 		assert.Equal(t, []MetaBlock{{ID: 0, FreeMask: 0xff}}, l.Meta)
 		ignored := h.Main.Encryption.ignored()
-		for off := BlocksStart; off < len(f); off += 4099 {
+		for off := BlocksStart; off < len(f); off += 40009 {
 			f[off] ^= 4
 			id, at := int64(off-BlocksStart)/MinBlockSize, (off-BlocksStart)%MinBlockSize
 			_, err := CheckFile(bytes.NewReader(f), int64(len(f)), key, nil)
