@@ -46,6 +46,9 @@ func (k Kind) Check(t testing.TB, path string, atLeast, atMost int64) (Verdict, 
 	cmd := k.checker()
 	cmd.Args = append(cmd.Args, "--database", path, "--invariants", filepath.Join(Root(t), "internal", "livetest", "invariants.json"),
 		"--at-least", strconv.FormatInt(atLeast, 10), "--at-most", strconv.FormatInt(atMost, 10))
+	// A Go program that its engine kills ends by a signal then, not with the
+	// exit status of a wrong call.
+	cmd.Env = append(os.Environ(), "GOTRACEBACK=crash")
 	var out bytes.Buffer
 	errOut := &tail{}
 	cmd.Stdout, cmd.Stderr = &out, errOut
