@@ -86,11 +86,23 @@ func (s *session) open(ctx context.Context, path string, readOnly bool, lim limi
 
 // withoutKey hides the key where the engine quotes the statement it was in.
 func withoutKey(err error, key string) error {
-	if key == "" || !strings.Contains(err.Error(), key) {
-		return err
+	text := err.Error()
+	for _, form := range []string{quoteText(key), key} {
+		if key != "" {
+			text = strings.ReplaceAll(text, form, "(key)")
+		}
 	}
-	return errors.New(strings.ReplaceAll(err.Error(), key, "(key)"))
+	return &hidden{text, err}
 }
+
+// hidden is an error of the same kind with another text.
+type hidden struct {
+	text string
+	err  error
+}
+
+func (h *hidden) Error() string { return h.text }
+func (h *hidden) Unwrap() error { return h.err }
 
 func settings(lim limits) []string {
 	stmts := []string{

@@ -19,7 +19,7 @@ var (
 	OwnerStopped = &Kind{Name: "OwnerStopped", Retry: true, Exit: ExitFailed, Hint: "let the service's process run on (SIGCONT, or thaw its control group): only then can a copy without a commit in its WAL be justified"}
 	Network      = &Kind{Name: "Network", Retry: false, Exit: ExitFailed, Hint: "run the worker on the machine that writes the database; or set copy.allow_network: true if nobody else has the file system mounted"}
 	WrongKey     = &Kind{Name: "WrongKey", Retry: false, Exit: ExitFailed, Hint: "name a file with the key that the service opens the database with: key_file in the configuration, --key-file here"}
-	ManyNames    = &Kind{Name: "ManyNames", Retry: false, Exit: ExitFailed, Hint: "name the path that the service opens the database by, with its WAL beside it, or remove the file's other names"}
+	ManyNames    = &Kind{Name: "ManyNames", Retry: true, Exit: ExitFailed, Hint: "name the path that the service opens the database by, with its WAL beside it, or remove the file's other names"}
 	Busy         = &Kind{Name: "Busy", Retry: true, Exit: ExitFailed, Hint: "another backup of this database is running: wait for it, or stop it with 'starter stop'"}
 
 	// The repository.

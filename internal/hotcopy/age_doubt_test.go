@@ -19,7 +19,7 @@ func TestOwnerStoppedBeforeAndThawedInTheCopy(t *testing.T) {
 	time.Sleep(80 * time.Millisecond)
 	stopped := "stopped by a signal"
 	opts := held(mem, nil)
-	opts.process = func(int, uint64, uint64) process { return process{Stopped: stopped} }
+	opts.stopped = func(int) string { return stopped }
 	opts.Progress = func(p Progress) {
 		if p.Phase == "copy" {
 			stopped = ""
@@ -37,7 +37,6 @@ func TestClockSetBackDuringTheCopy(t *testing.T) {
 	require.NoError(t, mem.SetLockOwner(livePath, 11, true))
 	time.Sleep(80 * time.Millisecond)
 	opts := held(mem, nil)
-	opts.process = func(int, uint64, uint64) process { return process{} }
 	once := false
 	opts.Progress = func(p Progress) {
 		if p.Phase == "copy" && !once {

@@ -57,7 +57,7 @@ func (p *pass) nextRun(id int64) run {
 
 // copyBlocks copies from p.Next on, recording progress.
 func (c *copier) copyBlocks(ctx context.Context, p *pass) error {
-	if !p.flipped.IsZero() {
+	if p.before != nil {
 		if err := c.copyYoung(ctx, p); err != nil {
 			return err
 		}
@@ -102,7 +102,7 @@ func (c *copier) interrupted(ctx context.Context, p *pass) error {
 // save records the pass, unless it is of a kind that is not resumed.
 func (c *copier) save(p *pass) error {
 	p.BytesRead = c.bytesRead
-	if p.stalled != quiet || !p.flipped.IsZero() {
+	if p.stalled != quiet || p.before != nil {
 		return nil
 	}
 	return c.stage.save(p.record)
@@ -166,13 +166,23 @@ func (c *copier) throttle(ctx context.Context, n int) error {
 	if c.o.Limiter == nil {
 		return nil
 	}
-	return c.o.Limiter.WaitN(ctx, n)
+	err := c.o.Limiter.WaitN(ctx, n)
+	if _, bounded := ctx.Deadline(); err != nil && bounded && ctx.Err() == nil {
+		<-ctx.Done() // the limiter sees now that the time will not do
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
 }
 
 // read reads from the live database, within the bandwidth.
 func (c *copier) read(ctx context.Context, b []byte, off int64) error {
 	if err := c.throttle(ctx, len(b)); err != nil {
 		return err
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	n, err := c.src.db.ReadAt(b, off)
 	c.bytesRead += int64(n)
@@ -196,7 +206,12 @@ func (c *copier) store(p *pass, r run, buf []byte, off int64) error {
 		if bytes.Equal(old, buf) {
 			return nil
 		}
-		p.fresh, p.freshAt = p.fresh+r.n, c.o.clock.Now()
+		size := int64(len(buf)) / r.n
+		for i := range r.n {
+			if !bytes.Equal(old[i*size:(i+1)*size], buf[i*size:(i+1)*size]) {
+				p.mark(r.first+i, c.o.clock.Now())
+			}
+		}
 	}
 	if !r.used && allZero(buf) {
 		return c.hole(off, int64(len(buf)))

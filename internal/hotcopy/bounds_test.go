@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -115,18 +116,18 @@ func TestBarrierSyncsBeforeTheWait(t *testing.T) {
 	assert.NotEmpty(t, res.Evidence["barrier_took"])
 }
 
-// TestAgeIsEvidence only where nobody can write unseen.
+// TestAgeIsEvidence only where nobody can be about to write.
 func TestAgeIsEvidence(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
-		process process
-		pid     int
+		held    bool
+		stopped string
 		variant string
 		kind    *failure.Kind
 	}{
-		{"a process that runs", process{}, 1, "untouched", nil},
-		{"one that has the file mapped", process{Mapped: true}, 1, "settled", nil},
-		{"one that is stopped", process{Stopped: "stopped by a signal"}, 1, "", failure.OwnerStopped},
+		{"nobody", false, "", "untouched", nil},
+		{"a process that runs", true, "", "settled", nil},
+		{"one that is stopped", true, "stopped by a signal", "", failure.OwnerStopped},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			mem := vfstest.NewMem()
@@ -135,12 +136,12 @@ func TestAgeIsEvidence(t *testing.T) {
 			require.NoError(t, mem.MkdirAll("/copy", 0o700))
 			mem.SetNow(func() time.Time { return time.Now().Add(-time.Hour) })
 			(&writer{t: t, mem: mem}).put(livePath, 0, after.db)
-			require.NoError(t, mem.SetLockOwner(livePath, tt.pid, true))
+			require.NoError(t, mem.SetLockOwner(livePath, 11, tt.held))
 			opts := held(mem, nil)
 			opts.Gate = 50 * time.Millisecond
-			opts.process = func(pid int, _ uint64) process {
-				assert.Equal(t, tt.pid, pid)
-				return tt.process
+			opts.stopped = func(pid int) string {
+				assert.Equal(t, 11, pid)
+				return tt.stopped
 			}
 			res, err := Copy(t.Context(), opts)
 			if tt.kind != nil {
@@ -154,8 +155,8 @@ func TestAgeIsEvidence(t *testing.T) {
 	}
 }
 
-func TestLookAtProcess(t *testing.T) {
-	assert.Equal(t, process{Mapped: true}, lookAtProcess(0, 0), "nothing is known of a process in another namespace")
+func TestWhyStopped(t *testing.T) {
+	assert.Empty(t, whyStopped(0), "nothing is known of a process in another namespace")
 	cmd := exec.Command("sleep", "1000")
 	require.NoError(t, cmd.Start())
 	defer func() {
@@ -163,23 +164,29 @@ func TestLookAtProcess(t *testing.T) {
 		_ = cmd.Wait()
 	}()
 	pid := cmd.Process.Pid
-	assert.Equal(t, process{}, lookAtProcess(pid, 1<<60))
+	assert.Empty(t, whyStopped(pid))
 	require.NoError(t, cmd.Process.Signal(syscall.SIGSTOP))
-	require.Eventually(t, func() bool { return lookAtProcess(pid, 1<<60).Stopped == "stopped by a signal" }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return whyStopped(pid) == "stopped by a signal" }, 10*time.Second, time.Millisecond)
 	require.NoError(t, cmd.Process.Signal(syscall.SIGCONT))
-	require.Eventually(t, func() bool { return lookAtProcess(pid, 1<<60).Stopped == "" }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return whyStopped(pid) == "" }, 10*time.Second, time.Millisecond)
+	assert.True(t, strings.HasSuffix(Executable(pid), "/sleep"))
+}
 
-	f, err := os.CreateTemp(t.TempDir(), "mapped")
+func TestOpenNames(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.duckdb")
+	f, err := os.Create(path)
 	require.NoError(t, err)
 	defer f.Close()
-	require.NoError(t, f.Truncate(4096))
 	info, err := f.Stat()
 	require.NoError(t, err)
-	ino := info.Sys().(*syscall.Stat_t).Ino
-	assert.False(t, lookAtProcess(os.Getpid(), ino).Mapped)
-	b, err := syscall.Mmap(int(f.Fd()), 0, 4096, syscall.PROT_READ, syscall.MAP_SHARED)
+	st := info.Sys().(*syscall.Stat_t)
+	assert.Equal(t, []string{path}, openNames(os.Getpid(), uint64(st.Dev), st.Ino))
+	link := filepath.Join(t.TempDir(), "link.duckdb")
+	require.NoError(t, os.Symlink(path, link))
+	wal, err := os.Create(link + ".wal")
 	require.NoError(t, err)
-	assert.True(t, lookAtProcess(os.Getpid(), ino).Mapped)
-	require.NoError(t, syscall.Munmap(b))
-	assert.True(t, strings.HasSuffix(Executable(pid), "/sleep"))
+	defer wal.Close()
+	assert.ElementsMatch(t, []string{path, link}, openNames(os.Getpid(), uint64(st.Dev), st.Ino))
+	assert.Empty(t, openNames(os.Getpid(), uint64(st.Dev), st.Ino+1<<40))
+	assert.Empty(t, openNames(1<<22+1, uint64(st.Dev), st.Ino))
 }

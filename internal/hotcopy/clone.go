@@ -20,10 +20,10 @@ func (c *copier) clone(ctx context.Context, p *pass) (bool, error) {
 	if err := c.stage.db.CloneFrom(c.src.db); err != nil {
 		// Whatever it is, reading and writing will meet it again and name the
 		// file that is at fault.
-		c.noClone, c.stage.dirty = true, true
-		return false, nil
+		c.noClone = true
+		return false, c.stage.look()
 	}
-	p.cloned, p.freshAt, c.cloned = true, c.o.clock.Now(), true
+	p.cloned, p.freshAt = true, c.o.clock.Now()
 	head := make([]byte, duckfile.BlocksStart)
 	if err := c.stage.read(head, 0); err != nil {
 		return false, err

@@ -19,9 +19,10 @@ type copier struct {
 	lostWaits int // passes that a checkpoint ended while they waited
 	resumed   int64
 	ownerPID  int
-	locked    bool   // a process holds the database's lock
-	before    *usage // of the pass before, if it copied all of it; nil: none did
-	cloned    bool   // a clone was made, so that the next can be
+	locked    bool          // a process holds the database's lock
+	headers   string        // the hash of those of the pass before
+	before    *usage        // of the pass before, if it copied all of it; nil: none did
+	change    *headerChange // that ended the pass before; nil: it was not watched
 	hold      holding
 	noClone   bool // tried, and it cannot be done here
 	noRange   bool // the same of copy_file_range
@@ -78,6 +79,7 @@ func Copy(ctx context.Context, o Options) (res *Result, err error) {
 
 func (c *copier) run(ctx context.Context) (*Result, error) {
 	faults, tries := 0, 0
+	var faulty string // the headers under which a fault was met
 	for next := 1; ; {
 		attempt, res, err := c.attempt(ctx, next, tries == 0)
 		if err == nil {
@@ -90,6 +92,9 @@ func (c *copier) run(ctx context.Context) (*Result, error) {
 		case ctx.Err() != nil:
 			return nil, c.ended(ctx, attempt, err)
 		case kind == failure.Corrupt || kind == failure.Truncated:
+			if c.headers != faulty {
+				faults, faulty = 0, c.headers
+			}
 			if faults++; faults >= faultTries {
 				return nil, err
 			}
@@ -99,6 +104,9 @@ func (c *copier) run(ctx context.Context) (*Result, error) {
 		c.lost.add(err)
 		if tries >= c.o.MaxAttempts {
 			return nil, failure.Errorf(failure.Of(err), "no copy of %s could be accepted in %d attempts%s; the last one: %w", c.o.Path, tries, c.lost.because(), err)
+		}
+		if c.change != nil {
+			continue // every millisecond counts
 		}
 		if c.o.sleep(ctx, retryPause) != nil {
 			return nil, c.ended(ctx, attempt, err)
@@ -111,10 +119,7 @@ func (c *copier) run(ctx context.Context) (*Result, error) {
 func (c *copier) ended(ctx context.Context, attempt int, err error) error {
 	switch cause := context.Cause(ctx); {
 	case !errors.Is(cause, errOutOfTime):
-		if failure.Of(err) == failure.Moving {
-			return cause
-		}
-		return err
+		return cause
 	case len(c.lost) == 0:
 		return failure.Errorf(failure.OutOfTime, "the copy of %s did not end within %s, in attempt %d", c.o.Path, c.o.MaxTime, attempt)
 	}
@@ -125,10 +130,10 @@ func (c *copier) ended(ctx context.Context, attempt int, err error) error {
 // returns the pass's number, which is higher than next where an earlier
 // process had come further.
 func (c *copier) attempt(ctx context.Context, next int, first bool) (attempt int, res *Result, err error) {
-	if err := c.hold.begin(ctx, &c.o); err != nil {
+	if err := c.hold.begin(ctx, &c.o, c.src); err != nil {
 		return next, nil, err
 	}
-	defer func() { err = errors.Join(err, c.hold.drop(ctx)) }()
+	defer func() { err = errors.Join(c.hold.drop(ctx, err), err) }()
 	var p *pass
 	if first {
 		if p, err = c.resume(ctx); err != nil {
@@ -147,19 +152,14 @@ func (c *copier) attempt(ctx context.Context, next int, first bool) (attempt int
 	return p.Attempt, res, err
 }
 
-// start begins a pass; after passes were lost in waiting, right after a header
-// change, so that the flip variant of rule C can apply.
+// start begins a pass; right after a header change where the one before was
+// lost to it.
 func (c *copier) start(ctx context.Context, attempt int) (*pass, error) {
-	var flipped time.Time
-	if c.lostWaits >= 2 && (c.before != nil || c.cloned) && !c.hold.active {
-		var err error
-		if flipped, err = c.src.flip(ctx, &c.o, 2*c.o.Settle); err != nil {
-			return nil, err
-		}
-	}
+	ch := c.change
+	c.change = nil
 	p, err := c.begin(ctx, attempt)
-	if err == nil && !flipped.IsZero() && p.stalled == quiet && !p.RowGroups {
-		p.flipped, p.before = flipped, c.before
+	if err == nil {
+		c.atChange(p, ch)
 	}
 	return p, err
 }
@@ -213,12 +213,13 @@ func (c *copier) transfer(ctx context.Context, p *pass) error {
 	if p.before == nil {
 		p.flipped = time.Time{} // nothing to compare with was read before the change
 	}
+	c.before = nil // until all of this pass is in the stage
 	if p.opaque() {
 		return c.copyOpaque(ctx, p)
 	}
 	if err := c.copyBlocks(ctx, p); err != nil {
 		return err
 	}
-	c.before = &usage{free: p.free, count: p.view.head.Current().BlockCount}
+	c.before = p.usage()
 	return nil
 }

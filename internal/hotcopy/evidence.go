@@ -21,13 +21,11 @@ func (v *verdict) byC(variant, why string) {
 	v.because(why)
 }
 
-// evidence is what every manifest records of an accepted pass. The headers
-// after it are those of the last look, which compared all 12288 bytes.
+// evidence is what every manifest records of a pass, before it is judged.
 func (c *copier) evidence(p *pass) map[string]string {
 	ev := map[string]string{
 		"headers_sha256": p.Headers,
 		"headers_before": headerBytes(p.view.head),
-		"headers_after":  headerBytes(p.lastLook),
 		"gate_waited":    p.waited.Round(time.Millisecond).String(),
 	}
 	if p.Main.Present {

@@ -2,7 +2,9 @@ package hotcopy
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"time"
@@ -11,72 +13,160 @@ import (
 	"canvasback/internal/failure"
 )
 
-// flipWindow bounds the time from a header change to the last read of a block
-// that is new since the pass before: assumption A8.
+// flipWindow bounds, as does a quarter of what the header before has lived, the
+// time from a header change to the last read of a block that is new since the
+// pass before: assumption A8.
 const flipWindow = 250 * time.Millisecond
+
+// watchEvery is the time between two looks at the headers while a change of
+// them is waited for.
+const watchEvery = time.Millisecond
 
 // usage is which blocks a header uses.
 type usage struct {
-	free  *duckfile.FreeList
-	count int64
+	iteration uint64
+	free      *duckfile.FreeList
+	count     int64
 }
 
 func (u *usage) uses(id int64) bool { return id < u.count && !u.free.IsFree(id) }
 
-// flip waits for the header to change and returns a time shortly before it did;
-// the zero time means that it did not within the bound.
-func (s *source) flip(ctx context.Context, o *Options, bound time.Duration) (time.Time, error) {
-	start := o.clock.Now()
-	first, err := s.headers(ctx, o)
-	if err != nil {
-		return time.Time{}, err
-	}
-	for last := start; o.since(start) < bound; {
-		if err := o.sleep(ctx, time.Millisecond); err != nil {
-			return time.Time{}, err
-		}
-		looked := o.clock.Now()
-		now, err := s.headers(ctx, o)
-		if err != nil {
-			return time.Time{}, err
-		}
-		if !bytes.Equal(now.Raw[:], first.Raw[:]) {
-			return last, nil // the change is not older than the look before
-		}
-		last = looked
-	}
-	return time.Time{}, nil
+func (p *pass) usage() *usage {
+	cur := p.view.head.Current()
+	return &usage{iteration: cur.Iteration, free: p.free, count: cur.BlockCount}
 }
 
-// young says whether a block is likely to be new since the pass before: it was
-// free then, or it holds metadata, which is rewritten in place.
-func (p *pass) young(id int64) bool {
-	_, meta := slices.BinarySearchFunc(p.free.Meta, id, func(m duckfile.MetaBlock, id int64) int { return int(m.ID - id) })
-	return meta || !p.before.uses(id)
+// headerChange is a header change that was watched: the header before was seen until
+// at, after it had been there for life or longer.
+type headerChange struct {
+	at   time.Time
+	life time.Duration
 }
 
-// copyYoung reads the blocks that are likely to be new before all others, one
-// by one, so that they are read right after the header change.
-func (c *copier) copyYoung(ctx context.Context, p *pass) error {
-	for id := range p.Limit {
-		if !p.uses(id) || !p.young(id) {
-			continue
+// watch sleeps, looking at the headers all the while once passes were lost to
+// their changes, and returns early when they change.
+func (c *copier) watch(ctx context.Context, p *pass, d time.Duration) error {
+	if c.lostWaits == 0 {
+		return c.o.sleep(ctx, d)
+	}
+	now := c.buf[:duckfile.BlocksStart]
+	for start := c.o.clock.Now(); c.o.since(start) < d; {
+		looked := c.o.clock.Now()
+		if n, err := c.src.db.ReadAt(now, 0); n < len(now) {
+			return sourceError(c.src.path, err)
 		}
-		if err := c.copyRun(ctx, p, run{id, 1, true}); err != nil {
+		if !bytes.Equal(now, p.view.head.Raw[:]) {
+			return nil
+		}
+		p.seen = looked
+		if err := c.o.sleep(ctx, watchEvery); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// byFlip accepts a pass that began at a header change. A block that a read
-// after the change found as one before it had it was right at the change, when
-// all blocks of the header are. The rest was read within the window. Everything
-// is read once more, so that blocks that were handed on since do not pass.
+// changed notes that a pass that waited was ended by a header change.
+func (c *copier) changed(p *pass) {
+	c.lostWaits++
+	c.change = nil
+	if !p.seen.IsZero() {
+		c.change = &headerChange{at: p.seen, life: p.seen.Sub(p.Began)}
+	}
+}
+
+// atChange makes p a pass that began at a header change, if it is one.
+func (c *copier) atChange(p *pass, ch *headerChange) {
+	if ch == nil || c.hold.active || p.stalled != quiet || p.RowGroups || p.opaque() {
+		return
+	}
+	p.flipped, p.window = ch.at, min(flipWindow, ch.life/4)
+	if c.before != nil && c.before.iteration+1 == p.view.head.Current().Iteration {
+		p.before, p.fresh = c.before, map[int64]bool{}
+	}
+}
+
+// mark notes a block of which no read before the header change is known that
+// agrees with the one after it.
+func (p *pass) mark(id int64, at time.Time) {
+	p.freshAt = at
+	if p.fresh != nil {
+		p.fresh[id] = true
+	}
+}
+
+// copyYoung reads the blocks that are likely to be new before all others, one
+// by one, so that they are read right after the header change: those that were
+// free before it, and those of metadata, which are rewritten in place.
+func (c *copier) copyYoung(ctx context.Context, p *pass) error {
+	for id := range p.Limit {
+		if !p.uses(id) || p.before.uses(id) && !p.metadata(id) {
+			continue
+		}
+		if err := c.copyRun(ctx, p, run{id, 1, true}); err != nil {
+			return err
+		}
+		if !p.before.uses(id) {
+			p.mark(id, c.o.clock.Now())
+		}
+	}
+	return nil
+}
+
+func (p *pass) metadata(id int64) bool {
+	_, is := slices.BinarySearchFunc(p.free.Meta, id, func(m duckfile.MetaBlock, id int64) int { return cmp.Compare(m.ID, id) })
+	return is
+}
+
+// bySuccessor accepts a pass whose header N has meanwhile been followed by N+1.
+// Only blocks that N+1 does not use were handed on by its checkpoint, and only
+// these can have been overwritten before its header appeared. Where every one
+// of them was also read under header N-1, which used it too, with the same
+// content, nothing that the copy holds can be wrong, however long the owner's
+// sync took.
+func (c *copier) bySuccessor(ctx context.Context, p *pass, v *verdict) bool {
+	if p.stalled != quiet || p.RowGroups || p.opaque() || p.cloned {
+		return false
+	}
+	next, err := c.src.look(ctx, &c.o)
+	if err != nil {
+		return false
+	}
+	head := next.head
+	free, err := duckfile.ReadFreeList(c.src.db, head)
+	if errors.Join(err, next.close()) != nil || head.Current().Iteration != p.view.head.Current().Iteration+1 {
+		return false
+	}
+	after, err := c.src.headers(ctx, &c.o)
+	if err != nil || !bytes.Equal(after.Raw[:], head.Raw[:]) {
+		return false // the list may have been overwritten
+	}
+	n, freed := &usage{count: head.Current().BlockCount, free: free}, 0
+	for id := range p.Limit {
+		if !p.uses(id) || n.uses(id) {
+			continue
+		}
+		freed++
+		if (p.before == nil || !p.before.uses(id) || p.fresh[id]) && !c.o.skips(withoutFreed) {
+			return false
+		}
+	}
+	v.byC("succeeded", "the next header freed no block of this one that had not been read, with the same content, before this one was written")
+	v.say("blocks_freed_by_the_next_header", strconv.Itoa(freed))
+	p.lastLook = head
+	v.say("headers_after", headerBytes(head))
+	return true
+}
+
+// byFlip accepts a pass that began at a header change, under the header that it
+// began with. A block that a read after the change found as one under the header
+// before it was right at the change. The rest was read within the window.
+// Everything is read once more, so that blocks that were handed on since do not
+// pass.
 func (c *copier) byFlip(ctx context.Context, p *pass, v *verdict) error {
 	window := max(0, p.freshAt.Sub(p.flipped))
-	if window > flipWindow {
-		return moving(movedBlocks, "what is new in %s since the pass before was read until %s after the header change, which is too late", c.src.path, window.Round(time.Millisecond))
+	if window > p.window {
+		return c.byWaiting(ctx, p, v)
 	}
 	// A clone was made within the window as a whole.
 	if !p.cloned && !c.o.skips(withoutCompare) {
@@ -91,19 +181,20 @@ func (c *copier) byFlip(ctx context.Context, p *pass, v *verdict) error {
 	if c.byProof(p, e, v) {
 		return nil
 	}
-	owner, err := c.process()
+	stopped, err := c.stopped()
 	if err != nil {
 		return err
 	}
 	switch {
 	case e.underWay:
 		return moving(movedCheckpoint, "a checkpoint of %s began during the copy", c.src.path)
-	case owner.Stopped != "":
-		return failure.Errorf(failure.OwnerStopped, "the process %d that holds %s is %s", c.ownerPID, c.src.path, owner.Stopped)
+	case stopped != "":
+		return failure.Errorf(failure.OwnerStopped, "the process %d that holds %s is %s", c.ownerPID, c.src.path, stopped)
 	}
 	v.byC("flip", "the copy began at a header change, and two reads of every block, one of them before the change or right after it, agree")
-	v.say("blocks_new_since_the_pass_before", strconv.FormatInt(p.fresh, 10))
-	v.say("new_blocks_read_within", window.Round(time.Millisecond).String())
+	v.say("blocks_new_since_the_pass_before", strconv.Itoa(len(p.fresh)))
+	v.say("new_blocks_read_within", window.Round(time.Microsecond).String())
+	v.say("allowed", p.window.Round(time.Microsecond).String())
 	return nil
 }
 

@@ -24,7 +24,7 @@ func (m *movement) Error() string { return m.text }
 
 // moving makes the failure of a pass of kind Moving.
 func moving(what, format string, args ...any) error {
-	return failure.Errorf(failure.Moving, "%w", &movement{what, fmt.Sprintf(format, args...)})
+	return failure.Errorf(failure.Moving, "%w", &movement{what, fmt.Errorf(format, args...).Error()})
 }
 
 // losses counts what ended passes.

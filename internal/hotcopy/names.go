@@ -15,8 +15,8 @@ const maxLinks = 40
 // lies beside one of them.
 type names struct {
 	told   []string // the path, the links that it leads through, the file's own
-	opened []string // those by which the owner has it open, and which are not told
-	known  bool     // the owner was seen to have it open
+	real   string   // the file's own, without links; empty: it cannot be found out
+	opened []string // those by which the present owner is seen to have it open
 }
 
 func namesOf(path string) names {
@@ -30,34 +30,50 @@ func namesOf(path string) names {
 			target = filepath.Join(filepath.Dir(link), target)
 		}
 		link = target
-		n.add(&n.told, link)
+		n.told = append(n.told, link)
 	}
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		n.add(&n.told, real)
+	if abs, err := filepath.Abs(path); err == nil {
+		if n.real, err = filepath.EvalSymlinks(abs); err == nil && !slices.Contains(n.told, n.real) {
+			n.told = append(n.told, n.real)
+		}
 	}
 	return n
 }
 
-func (n *names) add(to *[]string, path string) {
-	if !slices.Contains(n.told, path) && !slices.Contains(n.opened, path) {
-		*to = append(*to, path)
+func (n *names) all() []string {
+	all := slices.Clone(n.told)
+	for _, name := range n.opened {
+		if !slices.Contains(all, name) {
+			all = append(all, name)
+		}
 	}
+	return all
 }
 
-func (n *names) all() []string { return slices.Concat(n.told, n.opened) }
+// owners says whether the owner has the database open by this name, as far as
+// that is known; else, whether it is the file's own name and no link's.
+func (n *names) owners(name string) bool {
+	if abs, err := filepath.Abs(name); err == nil {
+		// Links on the way to it do not matter, the last one does.
+		if dir, err := filepath.EvalSymlinks(filepath.Dir(abs)); err == nil {
+			name = filepath.Join(dir, filepath.Base(abs))
+		}
+	}
+	if len(n.opened) > 0 {
+		return slices.Contains(n.opened, name)
+	}
+	return n.real == "" || name == n.real
+}
 
-// askOwner adds the paths by which the present owner has the database open.
-func (s *source) askOwner() error {
+// askOwner finds the paths by which the present owner has the database open.
+func (s *source) askOwner(o *Options) error {
 	pid, held, err := s.db.LockOwner()
 	if err != nil {
 		return sourceError(s.path, err)
 	}
-	if !held || pid == 0 {
-		return nil
-	}
-	for _, name := range openNames(pid, s.info.Dev, s.info.Ino) {
-		s.names.add(&s.names.opened, name)
-		s.names.known = true
+	s.names.opened = nil
+	if held && pid != 0 {
+		s.names.opened = o.opened(pid, s.info.Dev, s.info.Ino)
 	}
 	return nil
 }
@@ -65,15 +81,17 @@ func (s *source) askOwner() error {
 // named refuses a database with several hard links where no WAL was found and
 // nobody tells which name the owner goes by: the WAL may lie beside another.
 func (s *source) named(v *view) error {
-	if s.info.Links <= 1 || s.names.known || v.main.file != nil || v.side.file != nil {
+	if s.info.Links <= 1 || len(s.names.opened) > 0 || v.main.file != nil || v.side.file != nil {
 		return nil
 	}
 	return failure.Errorf(failure.ManyNames, "%s has %d names (hard links), and its WAL, if there is one, lies beside the one that its service opens", s.path, s.info.Links)
 }
 
-// foreign refuses a WAL that another process holds than the database: the
-// database was replaced under its owner, whose WAL stayed. DuckDB locks both.
-func (s *source) foreign(l *log) error {
+// belongs refuses a WAL that is not the owner's. DuckDB locks its database and
+// its WAL: one that another process holds stayed when the database was replaced
+// under its owner. One beside a link is the owner's if the owner holds it, or is
+// DuckDB up to 1.4; else an older process may have left it there.
+func (s *source) belongs(l *log, o *Options) error {
 	if l.file == nil {
 		return nil
 	}
@@ -81,15 +99,17 @@ func (s *source) foreign(l *log) error {
 	if err != nil {
 		return sourceError(l.path, err)
 	}
-	if !held {
-		return nil
-	}
 	owner, owned, err := s.db.LockOwner()
 	if err != nil {
 		return sourceError(s.path, err)
 	}
-	if owned && owner == pid {
+	switch {
+	case held && owned && owner == pid:
 		return nil
+	case held:
+		return failure.Errorf(failure.Replaced, "%s is held by process %d, which does not hold %s: the database was replaced under the service that writes this WAL", l.path, pid, s.path)
+	case l.wal.End > l.wal.Header.Size && !upTo14(o.EngineVersion) && !s.names.owners(l.base):
+		return failure.Errorf(failure.ManyNames, "%s lies beside a name by which nobody is seen to have %s open: DuckDB up to 1.4 puts its WAL there if it opens that name, later versions beside the file", l.path, s.path)
 	}
-	return failure.Errorf(failure.Replaced, "%s is held by process %d, which does not hold %s: the database was replaced under the service that writes this WAL", l.path, pid, s.path)
+	return nil
 }

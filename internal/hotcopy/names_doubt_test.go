@@ -76,7 +76,7 @@ func TestWALBesideALinkThatIsNotTheOwners(t *testing.T) {
 	require.NoError(t, os.Symlink(file, link))
 	require.NoError(t, os.WriteFile(link+".wal", before.wal, 0o600))
 	opts := Options{FS: served{vfs.OS()}, Path: link, Dir: filepath.Join(root, "copy"), Name: "x", Settle: 50 * time.Millisecond, MaxAttempts: 2}
-	opts.process = func(int, uint64, uint64) process { return process{Names: []string{file}} }
+	opts.opened = func(int, uint64, uint64) []string { return []string{file} }
 	res, err := Copy(t.Context(), opts)
 	if err == nil {
 		assert.Zero(t, res.WALBytes, "the commits are in the file already: with them the copy has them twice")

@@ -66,6 +66,8 @@ func (s *source) close() error { return s.db.Close() }
 // sourceError types an error of opening or reading the live database.
 func sourceError(path string, err error) error {
 	switch {
+	case err == nil:
+		return nil
 	case errors.Is(err, fs.ErrNotExist):
 		return failure.Errorf(failure.NoSuchFile, "no database at %s: %w", path, err)
 	case errors.Is(err, fs.ErrPermission):
@@ -137,6 +139,7 @@ func (s *source) replaced() error {
 
 // log is a WAL file as it was read; file is nil where there is none.
 type log struct {
+	base string // the name of the database that it lies beside
 	path string
 	file vfs.File
 	info vfs.Info
@@ -197,7 +200,7 @@ func (s *source) openLog(suffix string, h *duckfile.Headers) (*log, error) {
 			}
 			continue
 		}
-		found.path, found.file, found.info = base+suffix, f, info
+		found.base, found.path, found.file, found.info = base, base+suffix, f, info
 	}
 	if found.file == nil {
 		return found, nil
@@ -225,6 +228,7 @@ func (p phase) String() string { return [...]string{"none", "running", "header w
 // WAL files were read.
 type view struct {
 	began time.Time
+	info  vfs.Info // of the database, before anything was read
 	head  *duckfile.Headers
 	main  *log // X.wal
 	side  *log // X.wal.checkpoint
@@ -243,8 +247,8 @@ func (v *view) phase() phase {
 }
 
 // paired checks that the WAL says it belongs to this header, where it says so.
-func (v *view) paired(s *source) error {
-	if err := s.foreign(v.main); err != nil {
+func (v *view) paired(s *source, o *Options) error {
+	if err := s.belongs(v.main, o); err != nil {
 		return err
 	}
 	if err := s.named(v); err != nil {
@@ -272,10 +276,13 @@ func (s *source) look(ctx context.Context, o *Options) (*view, error) {
 	var unpaired error
 	for range 100 {
 		v := &view{began: o.clock.Now()}
-		if err := s.askOwner(); err != nil {
+		if err := s.askOwner(o); err != nil {
 			return nil, err
 		}
 		var err error
+		if v.info, err = s.db.Stat(); err != nil {
+			return nil, sourceError(s.path, err)
+		}
 		if v.head, err = s.headers(ctx, o); err != nil {
 			return nil, err
 		}
@@ -284,7 +291,7 @@ func (s *source) look(ctx context.Context, o *Options) (*view, error) {
 		}
 		after, err := s.headers(ctx, o)
 		if err == nil && (bytes.Equal(after.Raw[:], v.head.Raw[:]) || o.skips(withoutPairing)) {
-			if unpaired = v.paired(s); unpaired == nil {
+			if unpaired = v.paired(s, o); unpaired == nil {
 				return v, nil
 			}
 		}

@@ -66,8 +66,12 @@ func TestCopyOfAFileWhoseWALIsBesideALink(t *testing.T) {
 	require.NoError(t, os.Symlink(file, link))
 	require.NoError(t, os.Symlink(link, outer))
 	require.NoError(t, os.Rename(file+".wal", link+".wal"))
+	_, err := hotcopy.Copy(context.Background(), options(t, outer))
+	require.Error(t, err, "DuckDB 1.5 would not look there")
+	assert.Equal(t, failure.ManyNames.Name, failure.Of(err).Name, "%v", err)
 	opts := options(t, outer)
-	_, err := hotcopy.Copy(context.Background(), opts)
+	opts.EngineVersion = "1.4.1"
+	_, err = hotcopy.Copy(context.Background(), opts)
 	require.NoError(t, err)
 	require.Equal(t, ids(5), enginetest.Query(t, filepath.Join(opts.Dir, "copy.duckdb"), "SELECT string_agg(id::VARCHAR, ' ' ORDER BY id) FROM ledger"))
 }

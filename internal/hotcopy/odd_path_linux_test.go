@@ -86,6 +86,7 @@ func TestCopyThroughASymbolicLinkWithTheWALBesideIt(t *testing.T) {
 	require.NoError(t, os.Symlink(file, link))
 	require.NoError(t, os.Rename(file+".wal", link+".wal"))
 	opts := options(t, link)
+	opts.EngineVersion = "1.4.1"
 	res, err := hotcopy.Copy(context.Background(), opts)
 	require.NoError(t, err)
 	assert.EqualValues(t, 5, res.Commits)

@@ -52,7 +52,7 @@ func (c *copier) copyOpaque(ctx context.Context, p *pass) error {
 			}
 			return err
 		}
-		if err := c.store(p, run{used: true}, buf, off); err != nil {
+		if err := c.store(p, run{used: true, n: 1}, buf, off); err != nil {
 			return err
 		}
 		off += n

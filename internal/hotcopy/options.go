@@ -50,9 +50,10 @@ type Options struct {
 	// Progress is called after each read; nil: not at all.
 	Progress func(Progress)
 
-	clock   clock                             // nil: the machine's
-	process func(pid int, ino uint64) process // nil: as /proc has it
-	without check                             // tests only
+	clock   clock                                   // nil: the machine's
+	stopped func(pid int) string                    // nil: as /proc has it
+	opened  func(pid int, dev, ino uint64) []string // nil: as /proc has it
+	without check                                   // tests only
 }
 
 // MaxRead is the largest read from the database, in bytes.
@@ -117,7 +118,10 @@ func (o *Options) fillIn() {
 	if o.clock == nil {
 		o.clock = wall{}
 	}
-	if o.process == nil {
-		o.process = lookAtProcess
+	if o.opened == nil {
+		o.opened = openNames
+	}
+	if o.stopped == nil {
+		o.stopped = whyStopped
 	}
 }

@@ -24,38 +24,35 @@ func Executable(pid int) string {
 	return exe
 }
 
-// process is what rule C has to know of the owner's process. Where a fact
-// cannot be found out it is the worse one for Mapped and the usual one for
-// Stopped, whose text is empty while the process runs.
-type process struct {
-	Stopped string // why it does not run: a signal, a debugger, the freezer
-	Mapped  bool   // the database may be written through a memory map
-}
-
-// lookAtProcess reads the state of the owner from /proc. A pid of 0 is a process
-// that this PID namespace does not see.
-func lookAtProcess(pid int, ino uint64) process {
+// whyStopped says why the owner makes no progress; empty while it runs, and for
+// one that cannot be seen: a pid of 0 is a process outside this PID namespace.
+func whyStopped(pid int) string {
 	if pid <= 0 {
-		return process{Mapped: true}
+		return ""
 	}
-	dir := filepath.Join("/proc", strconv.Itoa(pid))
-	return process{Stopped: stopped(dir), Mapped: mapped(dir, ino)}
+	return stopped(filepath.Join("/proc", strconv.Itoa(pid)))
 }
 
-// stopped says why the process makes no progress, by its state and by the
-// freezer of its control group (proc(5), cgroups(7)).
+// stopped says why the process, or one of its threads, makes no progress, by its
+// state and by the freezer of its control group (proc(5), cgroups(7)).
 func stopped(dir string) string {
-	stat, err := os.ReadFile(filepath.Join(dir, "stat"))
+	threads, err := filepath.Glob(filepath.Join(dir, "task", "*", "stat"))
 	if err != nil {
 		return ""
 	}
-	// The state follows the program's name, which may hold anything.
-	if i := bytes.LastIndexByte(stat, ')'); i >= 0 && i+2 < len(stat) {
-		switch stat[i+2] {
-		case 'T':
-			return "stopped by a signal"
-		case 't':
-			return "stopped by a debugger"
+	for _, thread := range threads {
+		stat, err := os.ReadFile(thread)
+		if err != nil {
+			continue
+		}
+		// The state follows the program's name, which may hold anything.
+		if i := bytes.LastIndexByte(stat, ')'); i >= 0 && i+2 < len(stat) {
+			switch stat[i+2] {
+			case 'T':
+				return "stopped by a signal"
+			case 't':
+				return "stopped by a debugger"
+			}
 		}
 	}
 	group, err := os.ReadFile(filepath.Join(dir, "cgroup"))
@@ -75,26 +72,10 @@ func stopped(dir string) string {
 	return ""
 }
 
-// mapped says whether the process has the file with the inode mapped. The
-// device is left out: overlay file systems show another one there.
-func mapped(dir string, ino uint64) bool {
-	maps, err := os.ReadFile(filepath.Join(dir, "maps"))
-	if err != nil {
-		return true
-	}
-	want := strconv.FormatUint(ino, 10)
-	for line := range strings.Lines(string(maps)) {
-		// address perms offset dev inode path
-		if f := strings.Fields(line); len(f) >= 5 && f[4] == want {
-			return true
-		}
-	}
-	return false
-}
-
 // openNames are the paths by which a process has the database open, or beside
 // which it has a WAL of it open; nil where that cannot be seen. A path counts if
-// it names the database here as well: the process may see another tree of files.
+// it names the database here as well; the process may see another tree of files,
+// which lies below its root.
 func openNames(pid int, dev, ino uint64) []string {
 	dir := filepath.Join("/proc", strconv.Itoa(pid))
 	fds, err := os.ReadDir(filepath.Join(dir, "fd"))
@@ -109,13 +90,37 @@ func openNames(pid int, dev, ino uint64) []string {
 		}
 		// DuckDB up to 1.4 puts the WAL beside the link that it was told, not
 		// beside the file.
-		path = strings.TrimSuffix(strings.TrimSuffix(path, checkpointSuffix), walSuffix)
-		if fi, err := os.Stat(path); err == nil {
-			st, ok := fi.Sys().(*syscall.Stat_t)
-			if ok && uint64(st.Dev) == dev && st.Ino == ino && !slices.Contains(names, path) {
-				names = append(names, path)
+		base := strings.TrimSuffix(strings.TrimSuffix(path, checkpointSuffix), walSuffix)
+		if base == path && !hasInode(filepath.Join(dir, "fdinfo", fd.Name()), ino) {
+			continue // of no concern, and perhaps on a disk that does not answer
+		}
+		for _, name := range []string{base, filepath.Join(dir, "root", base)} {
+			fi, err := os.Stat(name)
+			if err != nil {
+				continue
+			}
+			if st, ok := fi.Sys().(*syscall.Stat_t); ok && uint64(st.Dev) == dev && st.Ino == ino {
+				if !slices.Contains(names, name) {
+					names = append(names, name)
+				}
+				break
 			}
 		}
 	}
 	return names
+}
+
+// hasInode reads the inode of a descriptor (proc_pid_fdinfo(5)); true where the
+// kernel does not tell.
+func hasInode(fdinfo string, ino uint64) bool {
+	text, err := os.ReadFile(fdinfo)
+	if err != nil {
+		return true
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, "ino:"); ok {
+			return strings.TrimSpace(rest) == strconv.FormatUint(ino, 10)
+		}
+	}
+	return true
 }

@@ -24,9 +24,11 @@ type pass struct {
 	side     mark              // of .wal.checkpoint where it is part of the copy
 	waited   time.Duration     // at the gate
 	flipped  time.Time         // shortly before the header change that the pass began at; zero: at none
-	before   *usage            // of the pass before that change
-	fresh    int64             // blocks written because the stage held something else
+	window   time.Duration     // how long after that new blocks may be read
+	before   *usage            // of the header before that change, under which the stage was filled; nil: nothing was
+	fresh    map[int64]bool    // used blocks that the stage did not hold with the same content
 	freshAt  time.Time         // when the last of them had been read
+	seen     time.Time         // the last time that the headers were looked at and found the same
 	resumed  int64             // bytes below Next when this process took over
 	cloned   bool
 	total    int64
@@ -56,6 +58,7 @@ func (c *copier) begin(ctx context.Context, attempt int) (*pass, error) {
 		Version: progressVersion, Device: c.src.info.Dev, Inode: c.src.info.Ino,
 		Headers: headersSum(v.head), Began: v.began, Attempt: attempt, BytesRead: c.bytesRead,
 	}
+	c.headers = p.Headers
 	if err := errors.Join(c.takeWAL(ctx, p), c.plan(ctx, p)); err != nil {
 		return nil, errors.Join(err, v.close())
 	}

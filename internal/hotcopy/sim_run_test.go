@@ -173,7 +173,7 @@ var errInterrupted = errors.New("interrupted")
 func (t trial) copy(s *sim, owner **engine, out *outcome) {
 	e := *owner
 	o := Options{Path: livePath, Dir: "/copy", Name: "x", Settle: simSettle, clock: s, without: t.without}
-	o.process = func(int, uint64) process { return process{Mapped: s.chance(10)} }
+	o.stopped = func(int) string { return "" }
 	s.mem.SetClones(s.chance(15))
 	o.NeverClone = s.chance(50)
 	if t.held || s.chance(15) {

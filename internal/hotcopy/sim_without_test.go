@@ -40,6 +40,7 @@ func TestEachPrecautionIsNeeded(t *testing.T) {
 		{"the headers at the end", withoutEndHeaders},
 		{"the blocks that the WAL refers to", withoutRowGroups},
 		{"the wait of rule C", withoutSettle},
+		{"what the next header freed", withoutFreed},
 		{"the release of a hold", withoutRelease},
 	} {
 		t.Run(c.name, func(t *testing.T) {

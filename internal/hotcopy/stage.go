@@ -68,12 +68,18 @@ func openStage(o *Options) (*stage, error) {
 	if err != nil {
 		return nil, stageError(s.dir, err)
 	}
-	info, err := db.Stat()
-	if err != nil {
-		return nil, errors.Join(stageError(s.dir, err), db.Close())
+	s.db = db
+	if err := s.look(); err != nil {
+		return nil, errors.Join(err, db.Close())
 	}
-	s.db, s.dirty = db, info.Size > 0
 	return s, nil
+}
+
+// look finds out whether the staged file holds anything.
+func (s *stage) look() error {
+	info, err := s.db.Stat()
+	s.dirty = info.Size > 0
+	return stageError(s.dir, err)
 }
 
 func (s *stage) close() error { return stageError(s.dir, s.db.Close()) }
@@ -222,6 +228,18 @@ func sum(ctx context.Context, f io.ReaderAt, n int64) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
+type contextReaderAt struct {
+	ctx context.Context
+	r   io.ReaderAt
+}
+
+func (c *contextReaderAt) ReadAt(p []byte, off int64) (int, error) {
+	if c.ctx.Err() != nil {
+		return 0, context.Cause(c.ctx)
+	}
+	return c.r.ReadAt(p, off)
+}
+
 type contextReader struct {
 	ctx context.Context
 	r   io.Reader
@@ -245,7 +263,7 @@ func (s *stage) finish(ctx context.Context, o *Options, wal, opaque bool) (files
 		return nil, 0, stageError(s.dir, err)
 	}
 	if !opaque {
-		if blocks, err = duckfile.CheckFile(s.db, info.Size, o.Key, nil); err != nil {
+		if blocks, err = duckfile.CheckFile(&contextReaderAt{ctx, s.db}, info.Size, o.Key, nil); err != nil {
 			return nil, 0, fmt.Errorf("the copy %s does not read back as it was written: %w", s.db.Name(), err)
 		}
 	}

@@ -14,6 +14,7 @@ const (
 	withoutPrefix                       // the WAL is not compared at the end
 	withoutSettle                       // rule C does not wait
 	withoutCompare                      // flip: nothing is read a second time
+	withoutFreed                        // succeeded: blocks that the next header freed are not looked at
 	withoutRelease                      // a hold whose release failed is accepted
 )
 
