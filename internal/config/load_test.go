@@ -153,6 +153,10 @@ func TestLoadRefuses(t *testing.T) {
 			`:6: databases[0].engine_version: "1.4" is not a DuckDB version such as 1.4.1`,
 			`:7: databases[0].verify.level: "deep" is not one of bytes, open, full`,
 			`:7: databases[0].verify.memory_limit: "lots" is not a size such as 512MB or 2GB`}},
+		{"one hold for two", head + "  hold: {mode: http, url: http://127.0.0.1:1/hold}\n- name: b\n  path: /srv/b\n  hold: {mode: http, url: http://127.0.0.1:1/hold}\n", []string{
+			":9: databases[1].hold.url: http://127.0.0.1:1/hold is the hold of databases[0] already: each database needs one of its own"}},
+		{"key of what the worker opens itself", head + "  key_file: k\n  checkpoint: {mode: open}\n", []string{
+			":7: databases[0].checkpoint.mode: open does not open an encrypted database: ask the service that has the key, by command or http"}},
 		{"clones", head + "  copy: {clone: always}\n", []string{
 			`:6: databases[0].copy.clone: "always" is not one of auto, never`}},
 		{"memory of nothing", head + "  verify: {memory_limit: 0.0GB}\n", []string{

@@ -58,6 +58,7 @@ func (c *Config) check() []fault {
 		faults = append(faults, c.Databases[i].check(fmt.Sprintf("databases[%d]", i))...)
 	}
 	faults = append(faults, c.checkNames()...)
+	faults = append(faults, c.checkHolds()...)
 	return append(faults, c.checkPaths()...)
 }
 
@@ -75,6 +76,26 @@ func (c *Config) checkNames() []fault {
 	return k.faults
 }
 
+// checkHolds finds a hold that two databases share: it would vouch for the wrong
+// one.
+func (c *Config) checkHolds() []fault {
+	k := &checks{}
+	seen := map[string]int{}
+	for i, d := range c.Databases {
+		if d.Hold.Mode != HoldHTTP {
+			continue
+		}
+		k.at = fmt.Sprintf("databases[%d]", i)
+		where := d.Hold.Socket + " " + d.Hold.URL
+		first, twice := seen[where]
+		k.require(!twice, "hold.url", "%s is the hold of databases[%d] already: each database needs one of its own", d.Hold.URL, first)
+		if !twice {
+			seen[where] = i
+		}
+	}
+	return k.faults
+}
+
 func (d *Database) check(at string) []fault {
 	k := &checks{at: at}
 	k.require(d.Name != "", "name", "missing")
@@ -85,6 +106,7 @@ func (d *Database) check(at string) []fault {
 	k.require(d.EngineVersion == "" || versionPattern.MatchString(d.EngineVersion), "engine_version",
 		"%q is not a DuckDB version such as 1.4.1", d.EngineVersion)
 
+	k.require(d.KeyFile == "" || d.Checkpoint.Mode != CheckpointOpen, "checkpoint.mode", "open does not open an encrypted database: ask the service that has the key, by command or http")
 	k.require(d.Copy.Bandwidth >= 0, "copy.bandwidth", "%s is negative", d.Copy.Bandwidth)
 	k.require(d.Copy.Settle > 0, "copy.settle", "%s is no waiting time: more than 0", d.Copy.Settle)
 	k.require(d.Copy.Clone == CloneAuto || d.Copy.Clone == CloneNever, "copy.clone", "%q is not one of auto, never", d.Copy.Clone)

@@ -2,9 +2,10 @@
 // or an HTTP server within this machine.
 //
 // A hook is trusted with the database and with nothing else. Its environment
-// is clean, its processes end when the call does, what it says is read up to a
-// bound and quoted in errors, and a request leaves this machine neither by name
-// nor by redirect. What an answer says is for the caller to judge. The package
+// is clean, it is killed with all its processes when the time is over, what it
+// says is read up to a bound and quoted in errors, and a request leaves this
+// machine neither by name nor by redirect. What a command that ends well leaves
+// running is its own affair. What an answer says is for the caller to judge. The package
 // keeps no state and is safe for concurrent use.
 package hook
 

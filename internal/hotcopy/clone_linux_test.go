@@ -23,10 +23,10 @@ func TestCopyByClone(t *testing.T) {
 			mount := mounttest.Mount(t, fsType, 400<<20)
 			clones := fsType != "ext4"
 			path := filepath.Join(mount, "live.duckdb")
-			o := enginetest.StartOwner(t, path, enginetest.OwnerOptions{CheckpointThreshold: "64KB", BulkEvery: 10})
-			o.WaitCommits(t, 50)
+			o := enginetest.StartOwner(t, path, enginetest.OwnerOptions{CheckpointThreshold: "64KB", BulkEvery: 20, BulkRows: 2000, Pause: 2 * time.Millisecond})
+			o.WaitCommits(t, 30)
 			rules := map[string]int{}
-			for i := range 12 {
+			for i := range 6 {
 				opts := options(t, path)
 				opts.Settle = time.Second
 				here := i%3 != 2

@@ -36,7 +36,9 @@
 //	    the database file, which takes less than Options.Settle while the owner
 //	    runs. An owner that was stopped proves nothing by not writing.
 //	A8  Between the write of a header and the hand-over of the next checkpoint
-//	    lies more than flipWindow: a sync and all blocks of a checkpoint.
+//	    lies more than a quarter of the time that the header before was seen to
+//	    live, 250 ms at most: it holds a sync and the writing of a checkpoint's
+//	    blocks. Nothing in DuckDB promises that. Only flip rests on it.
 //	A9  A clone is one step as seen by the owner's writes: ioctl_ficlone(2) locks
 //	    the inode. (TestCloneFromIsAPointInTime in vfs, on XFS and Btrfs.)
 //	A10 The WAL lies beside the path that the copy was told, beside one that a
@@ -46,8 +48,8 @@
 //	    known to be the owner's are refused.)
 //
 // TestInterleavings runs a simulated DuckDB under these assumptions against the
-// copy. TestEachPrecautionIsNeeded leaves one precaution out at a time and finds
-// bad copies.
+// copy. TestEachPrecautionIsNeeded leaves out one precaution of a rule at a time,
+// and TestEachAssumptionIsNeeded breaks A7 and A8: each finds bad copies.
 //
 // # The copy
 //
@@ -63,24 +65,31 @@
 // the same are then not written again. What remains is accepted by the first of
 // these rules that applies:
 //
-//	hold  The owner held its checkpoints off from before the first look, and
-//	      ended the hold with success after the last. Then no hand-over came in
-//	      between, whatever the version.
+//	hold  The owner held its checkpoints off from before the first look of this
+//	      process, and ended the hold with success after the last. Then no
+//	      hand-over came in between, whatever the version; what an earlier process
+//	      read under the same header came before it, too.
 //	A     The WAL holds a commit, no marker at its end, no .wal.checkpoint. By
 //	      A3 no checkpoint has begun, so by A1 everything read belonged to N.
 //	      This needs no knowledge of the engine's version and no waiting.
-//	B     The operator vouches for an engine up to 1.4, or the owner's hook names
-//	      one: the unchanged header is enough by A2. A header's library text
-//	      names who created the file, not who runs it, and is not used.
-//	C     The WAL is empty or a checkpoint runs: only A7 helps, in one of three
-//	      forms. "untouched": nothing was written to the file since Settle before
-//	      the start, by its times; not where the owner has it mapped. "settled":
-//	      the header stands still for Settle after the last read, beginning, where
-//	      the operator allows it, with a sync of the file. "flip", for owners that
-//	      checkpoint more often than Settle: the copy began at a header change.
-//	      A block that is the same in a read before and one after the change was
-//	      right at the change; the few others were read within flipWindow of it
-//	      (A8); and a second read of all of them finds nothing changed.
+//	B     The operator vouches for an engine up to 1.4, or the hook of the process
+//	      that has the database open names one, and nothing contradicts it: the
+//	      unchanged header is enough by A2. A header's library text names who
+//	      created the file, not who runs it, and is not used.
+//	C     The WAL is empty, or a checkpoint never ends. In one of four variants:
+//	      "untouched": nobody has the database open, before or after, and nothing
+//	      was written to it since Settle before the start, by its times.
+//	      "settled": the header stands still for Settle after the last read (A7),
+//	      beginning, where the operator allows it, with a sync of the file; time
+//	      in which the owner or this process were paused does not count.
+//	      "succeeded": the next header has appeared instead, and uses all blocks
+//	      that N uses, but for those that were read under header N-1 already, with
+//	      the same content, and used by it. Blocks that N+1 uses were not handed
+//	      on by its checkpoint (A1), so this needs no assumption about time.
+//	      "flip", for owners that checkpoint more often than Settle: the copy
+//	      began at a header change. What differs from the reads under header N-1
+//	      was read within the time of A8, and a second read of everything finds
+//	      nothing changed. Manifests name the variant.
 //
 // An encrypted database whose key is not known is copied whole, as opaque bytes.
 // Markers and torn blocks cannot be seen in it, so that only rule C's first two

@@ -31,8 +31,8 @@ func TestCopyOfALiveOwner(t *testing.T) {
 		opts   enginetest.OwnerOptions
 		copies int
 	}{
-		{"checkpoints every few commits", enginetest.OwnerOptions{CheckpointThreshold: "64KB"}, 25},
-		{"checkpoints rarely", enginetest.OwnerOptions{CheckpointThreshold: "1GB"}, 10},
+		{"checkpoints every few commits", enginetest.OwnerOptions{CheckpointThreshold: "64KB", Pause: time.Millisecond}, 12},
+		{"checkpoints rarely", enginetest.OwnerOptions{CheckpointThreshold: "1GB"}, 6},
 	} {
 		t.Run(owner.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "live.duckdb")

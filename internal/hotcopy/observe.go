@@ -15,8 +15,8 @@ import (
 
 // Suffixes of the files beside a database.
 const (
-	walSuffix        = ".wal"
-	checkpointSuffix = ".wal.checkpoint"
+	walSuffix        = duckfile.WALSuffix
+	checkpointSuffix = duckfile.CheckpointSuffix
 )
 
 // source is the live database. The file stays open from the first look to the

@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -15,36 +14,6 @@ import (
 	"canvasback/internal/hotcopy"
 	"canvasback/internal/vfs/mounttest"
 )
-
-// TestCopyOfALiveOwnerOnOtherFileSystems has the database and its copies on
-// one file system, with clones and without.
-func TestCopyOfALiveOwnerOnOtherFileSystems(t *testing.T) {
-	for fsType, clones := range map[string]bool{"xfs": true, "btrfs": true, "ext4": false} {
-		t.Run(fsType, func(t *testing.T) {
-			dir := mounttest.Mount(t, fsType, 1<<30)
-			path := filepath.Join(dir, "live.duckdb")
-			o := enginetest.StartOwner(t, path, enginetest.OwnerOptions{CheckpointThreshold: "64KB"})
-			o.WaitCommits(t, 20)
-			for range 6 {
-				opts := options(t, path)
-				opts.Settle = time.Second
-				var err error
-				opts.Dir, err = os.MkdirTemp(dir, "copy")
-				require.NoError(t, err)
-				atLeast := o.Committed()
-				res, err := hotcopy.Copy(context.Background(), opts)
-				require.NoError(t, err)
-				if clones {
-					assert.Contains(t, res.Evidence, "cloned")
-				} else {
-					assert.NotContains(t, res.Evidence, "cloned")
-				}
-				enginetest.CheckPrefix(t, filepath.Join(opts.Dir, "copy.duckdb"), atLeast)
-			}
-			o.Stop(t)
-		})
-	}
-}
 
 // TestCopyToAFullDisk meets a disk that has no room, and one that looks as if
 // it had until the blocks are written.

@@ -20,7 +20,7 @@ import (
 )
 
 func options(t *testing.T, path string) hotcopy.Options {
-	return hotcopy.Options{FS: vfs.OS(), Path: path, Dir: t.TempDir(), Name: "copy", Settle: 300 * time.Millisecond, Gate: time.Second}
+	return hotcopy.Options{FS: vfs.OS(), Path: path, Dir: t.TempDir(), Name: "copy", Settle: 300 * time.Millisecond, Gate: time.Second, MaxAttempts: 400}
 }
 
 // sleepInCheckpoints makes every checkpoint of the owner stand still behind its

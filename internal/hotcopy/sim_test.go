@@ -23,7 +23,7 @@ var (
 
 func defaultInterleavings() int {
 	if raceEnabled {
-		return 3_000
+		return 300
 	}
 	return 100_000
 }

@@ -74,7 +74,7 @@ func TestPrecautionsThatOthersCover(t *testing.T) {
 		{"the second read of flip, by the time of the first", withoutCompare},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			n := *simCount / 100
+			n := max(10, *simCount/100)
 			require.Positive(t, n)
 			y := newTally()
 			runAll(t, n, func(seed uint64) trial {
