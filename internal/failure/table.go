@@ -14,7 +14,7 @@ var (
 	Corrupt      = &Kind{Name: "Corrupt", Retry: true, Exit: ExitFailed, Hint: "the live database is damaged: keep the newest verified backup safe and open the database with DuckDB to see what it says"}
 	NoPermission = &Kind{Name: "NoPermission", Retry: false, Exit: ExitFailed, Hint: "give the worker's user read permission on the database and its .wal, and search permission on their directory"}
 	Replaced     = &Kind{Name: "Replaced", Retry: true, Exit: ExitFailed, Hint: "the path now names another file than when the copy began; the next attempt copies the new one"}
-	Moving       = &Kind{Name: "Moving", Retry: true, Exit: ExitFailed, Hint: "the owner checkpoints faster than a pass over the file: raise copy.bandwidth or copy.attempts, raise checkpoint_threshold in the owner, or back up at a quieter time"}
+	Moving       = &Kind{Name: "Moving", Retry: true, Exit: ExitFailed, Hint: "the owner checkpoints faster than a pass over the file: raise copy.bandwidth or copy.attempts, raise checkpoint_threshold in the owner, let it hold its checkpoints off (hold), or back up at a quieter time"}
 	OutOfTime    = &Kind{Name: "OutOfTime", Retry: true, Exit: ExitFailed, Hint: "raise copy.timeout or copy.bandwidth; the next attempt goes on from what is copied if the database has not checkpointed since"}
 	OwnerStopped = &Kind{Name: "OwnerStopped", Retry: true, Exit: ExitFailed, Hint: "let the service's process run on (SIGCONT, or thaw its control group): only then can a copy without a commit in its WAL be justified"}
 	Network      = &Kind{Name: "Network", Retry: false, Exit: ExitFailed, Hint: "run the worker on the machine that writes the database; or set copy.allow_network: true if nobody else has the file system mounted"}

@@ -160,7 +160,7 @@ func (c *copier) freesLate(p *pass, e end) bool {
 	// Storage 68 and serialization version 7 came with 1.5, as the WAL of a
 	// checkpoint did.
 	head := p.view.head
-	return known && !e.side && head.StorageVersion() < 68 && head.Current().Compatibility < 7
+	return known && !e.side && p.view.side.file == nil && head.StorageVersion() < 68 && head.Current().Compatibility < 7
 }
 
 // stopped looks at the owner now, as another one may have taken the lock, and

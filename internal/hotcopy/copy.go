@@ -85,7 +85,9 @@ func (c *copier) run(ctx context.Context) (*Result, error) {
 		if err == nil {
 			return res, nil
 		}
-		c.stage.dirty = true
+		if lookErr := c.stage.look(); lookErr != nil {
+			return nil, errors.Join(err, lookErr)
+		}
 		tries++
 		next = attempt + 1
 		switch kind := failure.Of(err); {

@@ -33,6 +33,9 @@ func (c *copier) evidence(p *pass) map[string]string {
 		ev["wal_prefix_bytes"] = strconv.FormatInt(p.Main.End, 10)
 		ev["wal_prefix_sha256"] = p.Main.SHA256
 	}
+	if c.locked && c.ownerPID == 0 {
+		ev["owner"] = "outside this PID namespace: whether it runs cannot be seen"
+	}
 	if p.stalled != quiet {
 		ev["unfinished_checkpoint"] = p.stalled.String()
 	}

@@ -5,12 +5,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io"
 	"slices"
 	"strconv"
 	"time"
 
 	"canvasback/internal/duckfile"
-	"canvasback/internal/failure"
 )
 
 // flipWindow bounds, as does a quarter of what the header before has lived, the
@@ -36,8 +36,8 @@ func (p *pass) usage() *usage {
 	return &usage{iteration: cur.Iteration, free: p.free, count: cur.BlockCount}
 }
 
-// headerChange is a header change that was watched: the header before was seen until
-// at, after it had been there for life or longer.
+// headerChange is a header change that was watched: the header before was seen
+// until at, after it had been there for life or longer.
 type headerChange struct {
 	at   time.Time
 	life time.Duration
@@ -52,10 +52,11 @@ func (c *copier) watch(ctx context.Context, p *pass, d time.Duration) error {
 	now := c.buf[:duckfile.BlocksStart]
 	for start := c.o.clock.Now(); c.o.since(start) < d; {
 		looked := c.o.clock.Now()
-		if n, err := c.src.db.ReadAt(now, 0); n < len(now) {
+		n, err := c.src.db.ReadAt(now, 0)
+		if err != nil && err != io.EOF {
 			return sourceError(c.src.path, err)
 		}
-		if !bytes.Equal(now, p.view.head.Raw[:]) {
+		if !bytes.Equal(now[:n], p.view.head.Raw[:]) {
 			return nil
 		}
 		p.seen = looked
@@ -189,7 +190,7 @@ func (c *copier) byFlip(ctx context.Context, p *pass, v *verdict) error {
 	case e.underWay:
 		return moving(movedCheckpoint, "a checkpoint of %s began during the copy", c.src.path)
 	case stopped != "":
-		return failure.Errorf(failure.OwnerStopped, "the process %d that holds %s is %s", c.ownerPID, c.src.path, stopped)
+		return c.byWaiting(ctx, p, v)
 	}
 	v.byC("flip", "the copy began at a header change, and two reads of every block, one of them before the change or right after it, agree")
 	v.say("blocks_new_since_the_pass_before", strconv.Itoa(len(p.fresh)))

@@ -49,6 +49,7 @@ func (h *holding) begin(ctx context.Context, o *Options, src *source) error {
 	}
 	h.held, h.since = held, o.clock.Now()
 	if h.pid, _, err = src.db.LockOwner(); err != nil {
+		_ = h.end(ctx)
 		return sourceError(src.path, err)
 	}
 	if held.EngineVersion != "" {
