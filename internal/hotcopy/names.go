@@ -15,7 +15,8 @@ const maxLinks = 40
 // lies beside one of them.
 type names struct {
 	told   []string // the path, the links that it leads through, the file's own
-	real   string   // the file's own, without links; empty: it cannot be found out
+	plain  []string // the same, without links on the way to them
+	real   string   // the file's own, without links at all; empty: it cannot be found out
 	opened []string // those by which the present owner is seen to have it open
 }
 
@@ -37,7 +38,24 @@ func namesOf(path string) names {
 			n.told = append(n.told, n.real)
 		}
 	}
+	for _, name := range n.told {
+		n.plain = append(n.plain, withPlainDir(name))
+	}
 	return n
+}
+
+// withPlainDir is a path whose directory is written without links. Its last
+// element may be one.
+func withPlainDir(path string) string {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return path
+	}
+	dir, err := filepath.EvalSymlinks(filepath.Dir(abs))
+	if err != nil {
+		return abs
+	}
+	return filepath.Join(dir, filepath.Base(abs))
 }
 
 func (n *names) all() []string {
@@ -53,11 +71,8 @@ func (n *names) all() []string {
 // owners says whether the owner has the database open by this name, as far as
 // that is known; else, whether it is the file's own name and no link's.
 func (n *names) owners(name string) bool {
-	if abs, err := filepath.Abs(name); err == nil {
-		// Links on the way to it do not matter, the last one does.
-		if dir, err := filepath.EvalSymlinks(filepath.Dir(abs)); err == nil {
-			name = filepath.Join(dir, filepath.Base(abs))
-		}
+	if i := slices.Index(n.told, name); i >= 0 {
+		name = n.plain[i]
 	}
 	if len(n.opened) > 0 {
 		return slices.Contains(n.opened, name)

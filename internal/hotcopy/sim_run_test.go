@@ -174,6 +174,7 @@ func (t trial) copy(s *sim, owner **engine, out *outcome) {
 	e := *owner
 	o := Options{Path: livePath, Dir: "/copy", Name: "x", Settle: simSettle, clock: s, without: t.without}
 	o.stopped = func(int) string { return "" }
+	o.opened = func(int, uint64, uint64) []string { return nil }
 	s.mem.SetClones(s.chance(15))
 	o.NeverClone = s.chance(50)
 	if t.held || s.chance(15) {
