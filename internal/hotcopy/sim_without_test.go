@@ -105,3 +105,15 @@ func TestEachAssumptionIsNeeded(t *testing.T) {
 		})
 	}
 }
+
+// TestRuleBNeedsAnEngineThatFreesLate: what the operator vouches for must be so.
+func TestRuleBNeedsAnEngineThatFreesLate(t *testing.T) {
+	const base = 13
+	seed, o, found := searchBad(t, base, 4_000, func(seed uint64) trial {
+		return trial{base: base, seed: seed, lied: true, window: true}
+	})
+	require.True(t, found)
+	t.Logf("interleaving %d, engine %s: %s", seed, o.kind, o.bad)
+	assert.Contains(t, o.how, "B")
+	assert.Contains(t, o.kind, "1.5")
+}
