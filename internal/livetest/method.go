@@ -50,6 +50,7 @@ var Ours = Method{"canvasback", func(ctx context.Context, s Source, target strin
 	o := hotcopy.Options{
 		FS: vfs.OS(), Path: s.Owner.Database, Dir: filepath.Dir(target), Name: strings.TrimSuffix(filepath.Base(target), ".duckdb"),
 		Settle: s.Settle, Limiter: s.limiter(),
+		MaxAttempts: 300, // the test has both cores to itself no more than its owners have
 	}
 	if s.Vouch {
 		o.EngineVersion = s.Kind.Vouched
