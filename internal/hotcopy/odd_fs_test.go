@@ -211,7 +211,7 @@ func TestCopyOfOtherBlockSizes(t *testing.T) {
 			path := filepath.Join(dir, "live.duckdb")
 			enginetest.Create(t, filepath.Join(dir, "maker.duckdb"), fmt.Sprintf("ATTACH '%s' AS made (BLOCK_SIZE %d)", path, a),
 				"CREATE TABLE made.t AS SELECT i, md5(i::VARCHAR) AS s FROM range(300000) r(i)")
-			o := enginetest.StartOwner(t, path, enginetest.OwnerOptions{CheckpointThreshold: "64KB"})
+			o := enginetest.StartOwner(t, path, enginetest.OwnerOptions{CheckpointThreshold: "1MB", Pause: 5 * time.Millisecond})
 			o.WaitCommits(t, 20)
 			for range 3 {
 				atLeast := o.Committed()
