@@ -45,12 +45,12 @@ type Taken struct {
 	Took            time.Duration
 }
 
-// Ours copies as the product does.
+// Ours copies as the product does, but for the attempts, of which it has 60.
 var Ours = Method{"canvasback", func(ctx context.Context, s Source, target string) (string, int, error) {
 	o := hotcopy.Options{
 		FS: vfs.OS(), Path: s.Owner.Database, Dir: filepath.Dir(target), Name: strings.TrimSuffix(filepath.Base(target), ".duckdb"),
 		Settle: s.Settle, Limiter: s.limiter(),
-		MaxAttempts: 300, // the test has both cores to itself no more than its owners have
+		MaxAttempts: 300, // owners, copies and checkers share the cores here
 	}
 	if s.Vouch {
 		o.EngineVersion = s.Kind.Vouched
