@@ -29,10 +29,18 @@ var (
 	RepoOverlap     = &Kind{Name: "RepoOverlap", Retry: false, Exit: ExitUsage, Hint: "put the repository in a directory of its own, away from the database file"}
 	RepoCorrupt     = &Kind{Name: "RepoCorrupt", Retry: false, Exit: ExitBad, Hint: "the repository holds something that canvasback did not write; look at the named file"}
 	UnknownBackup   = &Kind{Name: "UnknownBackup", Retry: false, Exit: ExitNotFound, Hint: "'starter list' shows the backups there are"}
+	UnknownTable    = &Kind{Name: "UnknownTable", Retry: false, Exit: ExitNotFound, Hint: "'starter list --json' shows the tables of a backup, with their schemas"}
+	Reading         = &Kind{Name: "Reading", Retry: true, Exit: ExitFailed, Hint: "a restore, a drill or a verification is reading the backup: try again when it is done"}
+	BlastRadius     = &Kind{Name: "BlastRadius", Retry: false, Exit: ExitFailed, Hint: "look at the plan with 'starter prune'; if it is what you want, 'starter prune --force' carries it out"}
+	PlanChanged     = &Kind{Name: "PlanChanged", Retry: false, Exit: ExitFailed, Hint: "show the plan again with 'starter prune' and confirm the new hash"}
 	UnknownDatabase = &Kind{Name: "UnknownDatabase", Retry: false, Exit: ExitNotFound, Hint: "name a database of the worker's configuration"}
 
 	// The verdict.
 	BackupBad = &Kind{Name: "BackupBad", Retry: false, Exit: ExitBad, Hint: "the copy did not pass verification and is set aside as failed; older verified backups are untouched"}
+	// What the engine could not decide: the copy is neither proved nor bad.
+	VerifyTimeout = &Kind{Name: "VerifyTimeout", Retry: false, Exit: ExitFailed, Hint: "the backup is kept and not verified: raise verify.timeout, or lower verify.level, and run 'starter verify'"}
+	VerifyMemory  = &Kind{Name: "VerifyMemory", Retry: false, Exit: ExitFailed, Hint: "the backup is kept and not verified: raise verify.memory_limit or lower verify.threads, free memory, and run 'starter verify'"}
+	DrillFailed   = &Kind{Name: "DrillFailed", Retry: false, Exit: ExitBad, Hint: "a backup that counts could not be restored and proved: look at the named one, take a new backup now, and run the drill again"}
 
 	// The machinery.
 	Hook                = &Kind{Name: "Hook", Retry: true, Exit: ExitFailed, Hint: "look at the owner's hook, or set checkpoint.on_error or hold.on_error to continue"}
@@ -62,8 +70,8 @@ var (
 var Kinds = []*Kind{
 	NoSuchFile, NotAFile, NotDuckDB, NewerStorage, Encrypted, Truncated, Corrupt, NoPermission, Replaced, Moving,
 	OutOfTime, OwnerStopped, Network, WrongKey, ManyNames, Busy,
-	RepoMissing, RepoNotWritable, RepoFull, RepoOverlap, RepoCorrupt, UnknownBackup, UnknownDatabase,
-	BackupBad,
+	RepoMissing, RepoNotWritable, RepoFull, RepoOverlap, RepoCorrupt, UnknownBackup, UnknownTable, Reading, BlastRadius, PlanChanged, UnknownDatabase,
+	BackupBad, VerifyTimeout, VerifyMemory, DrillFailed,
 	Hook, Engine, InvalidConfig, BadSchedule, TemporalUnreachable, NoWorker, ScheduleConflict, NoSchedule, RunFailed,
 	TargetExists, TargetInUse, TargetBad,
 	Usage, Interrupted, Unexpected,
