@@ -37,10 +37,28 @@ var golden = map[string]any{
 		Reason: "the engine is too old"},
 	"prune_input":   PruneInput{Database: "shop", Run: "0198c1b2"},
 	"prune_result":  PruneResult{Kept: []Decision{{ID: "20261123T034600Z-i42-1f3a", Reason: "newest verified"}}, Removed: decisions},
+	"restore_input": RestoreInput{Database: "shop", Backup: "latest", At: &at, Target: "spare", KeepOld: true},
+	"restore_result": RestoreResult{ID: "20261123T034600Z-i42-1f3a", Database: "shop", Target: "spare", Path: "/srv/spare.duckdb",
+		MovedAside: []string{"/srv/spare.duckdb.before-20261123T040000Z"}, Bytes: 1 << 30, Tables: 3, Rows: 12345, Seconds: 1.5},
+	"drill_input": DrillInput{Database: "shop", Backup: "random"},
+	"drill_result": DrillResult{ID: "20261123T034600Z-i42-1f3a", Database: "shop", Level: "assert", Engine: "v1.5.6", Bytes: 1 << 30,
+		RestoreSeconds: 2, BytesPerSecond: 1 << 29, VerifySeconds: 3.5, Tables: 3, Rows: 12345, Assertions: 2},
+	"drill_restore_input":  DrillRestoreInput{Database: "shop", Backup: "latest", Run: "0198c1b2"},
+	"drill_restore_result": restored,
+	"drill_verify_input":   DrillVerifyInput{Database: "shop", ID: "20261123T034600Z-i42-1f3a", Run: "0198c1b2"},
+	"drill_verify_result":  proved,
+	"drill_record_input": DrillRecordInput{Database: "shop", Run: "0198c1b2", ID: "20261123T034600Z-i42-1f3a", Restored: restored,
+		Verified: proved, Failure: "table main.orders has 3 rows, then 2"},
 	"abandon_input": AbandonInput{Database: "shop", Run: "0198c1b2"},
 	"progress": Progress{Step: "copy", Phase: "blocks", Attempt: 1, Done: 10, Total: 20, Rate: 2.5,
 		At: time.Date(2026, 11, 23, 3, 46, 0, 0, time.UTC)},
 }
+
+var (
+	at       = time.Date(2026, 11, 23, 3, 46, 0, 0, time.UTC)
+	restored = DrillRestoreResult{ID: "20261123T034600Z-i42-1f3a", Bytes: 1 << 30, Seconds: 2}
+	proved   = DrillVerifyResult{Level: "assert", Engine: "v1.5.6", Tables: 3, Rows: 12345, Assertions: 2, Seconds: 3.5}
+)
 
 var checkpointed = CheckpointResult{
 	Mode: "command", IterationBefore: 41, IterationAfter: 42, WALBytesBefore: 4096, WALBytesAfter: 0,
@@ -94,5 +112,7 @@ func TestNames(t *testing.T) {
 	assert.Equal(t, "canvasback@db1", Queue("db1"))
 	assert.Equal(t, "canvasback-backup-shop", BackupID("shop"))
 	assert.Equal(t, "canvasback-backup-shop-now", ManualID("shop"))
+	assert.Equal(t, "canvasback-drill-shop", DrillID("shop"))
+	assert.Equal(t, "canvasback-restore-shop", RestoreID("shop"))
 	assert.Equal(t, "copy: blocks, attempt 1, 10 of 20 bytes, 2 bytes/s", golden["progress"].(Progress).String())
 }

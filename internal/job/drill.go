@@ -1,0 +1,81 @@
+package job
+
+// DrillWorkflow is the registered name of the workflow that proves that a
+// backup can be restored.
+const DrillWorkflow = "Drill"
+
+// DrillID is the base of the workflow IDs of a database's drills, and the ID of
+// their schedule.
+func DrillID(database string) string { return "canvasback-drill-" + database }
+
+// Which backup a drill takes.
+const (
+	DrillLatest = "latest" // the newest verified one
+	DrillRandom = "random" // any verified one, another with each run
+)
+
+// DrillInput asks for a drill. Backup is an ID, DrillLatest or DrillRandom;
+// empty: what the worker's configuration says.
+type DrillInput struct {
+	Database string `json:"database"`
+	Backup   string `json:"backup,omitempty"`
+}
+
+// DrillResult is what a drill that passed returns. RestoreSeconds is the time
+// to the restored file, durable on disk; BytesPerSecond is the rate of that.
+type DrillResult struct {
+	ID             string  `json:"id"`
+	Database       string  `json:"database"`
+	Level          string  `json:"level"`
+	Engine         string  `json:"engine"`
+	Bytes          int64   `json:"bytes"`
+	RestoreSeconds float64 `json:"restore_seconds"`
+	BytesPerSecond float64 `json:"bytes_per_second"`
+	VerifySeconds  float64 `json:"verify_seconds"`
+	Tables         int     `json:"tables"`
+	Rows           int64   `json:"rows"`
+	Assertions     int     `json:"assertions"`
+}
+
+// DrillRestoreInput asks for a backup to be restored to the scratch directory of
+// the run. A retried step of the same run takes the same backup.
+type DrillRestoreInput struct {
+	Database string `json:"database"`
+	Backup   string `json:"backup"`
+	Run      string `json:"run"`
+}
+
+// DrillRestoreResult says which backup was restored, and how fast.
+type DrillRestoreResult struct {
+	ID      string  `json:"id"`
+	Bytes   int64   `json:"bytes"`
+	Seconds float64 `json:"seconds"`
+}
+
+// DrillVerifyInput names the restored backup.
+type DrillVerifyInput struct {
+	Database string `json:"database"`
+	ID       string `json:"id"`
+	Run      string `json:"run"`
+}
+
+// DrillVerifyResult is the short form of what the restored file was held to.
+type DrillVerifyResult struct {
+	Level      string  `json:"level"`
+	Engine     string  `json:"engine"`
+	Tables     int     `json:"tables"`
+	Rows       int64   `json:"rows"`
+	Assertions int     `json:"assertions"`
+	Seconds    float64 `json:"seconds"`
+}
+
+// DrillRecordInput ends a drill: its evidence goes beside the backup, where one
+// was chosen, and its scratch directory goes. Failure is empty where it passed.
+type DrillRecordInput struct {
+	Database string             `json:"database"`
+	Run      string             `json:"run"`
+	ID       string             `json:"id"`
+	Restored DrillRestoreResult `json:"restored"`
+	Verified DrillVerifyResult  `json:"verified"`
+	Failure  string             `json:"failure,omitempty"`
+}
