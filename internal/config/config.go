@@ -22,6 +22,8 @@ type Database struct {
 	Copy          Copy        `yaml:"copy"`
 	Verify        Verify      `yaml:"verify"`
 	Retention     Retention   `yaml:"retention"`
+	Drill         Drill       `yaml:"drill"`
+	Restore       Restore     `yaml:"restore"`
 	Assertions    []Assertion `yaml:"assertions"`
 }
 

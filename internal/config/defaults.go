@@ -45,6 +45,7 @@ func (c *Config) fillIn() {
 		setDefault(&d.Verify.Level, DefaultVerifyLevel)
 		setDefault(&d.Verify.Timeout, DefaultVerifyTimeout)
 		setDefault(&d.Retention.KeepLast, DefaultKeepLast)
+		d.Drill.fillIn(len(d.Assertions) > 0)
 		for j := range d.Assertions {
 			setDefault(&d.Assertions[j].Timeout, DefaultAssertionTimeout)
 		}

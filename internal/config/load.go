@@ -135,7 +135,7 @@ func plain(text string) string {
 		kind = "text"
 	case strings.HasPrefix(kind, "[]"):
 		kind = "a list"
-	case strings.HasPrefix(kind, "config."):
+	case strings.HasPrefix(kind, "config."), strings.HasPrefix(kind, "map["):
 		kind = "a set of keys"
 	}
 	if !found {
@@ -159,6 +159,8 @@ func (c *Config) absolute(dir string) {
 		d.KeyFile = from(d.KeyFile)
 		d.Checkpoint.Socket = from(d.Checkpoint.Socket)
 		d.Hold.Socket = from(d.Hold.Socket)
+		d.Drill.Directory = from(d.Drill.Directory)
+		d.Restore.absolute(from)
 		// A bare command name is looked up in PATH.
 		for _, cmd := range [][]string{d.Checkpoint.Command, d.Hold.Command} {
 			if len(cmd) > 0 && strings.Contains(cmd[0], "/") {

@@ -41,6 +41,7 @@ func TestLoad(t *testing.T) {
 				Copy:       Copy{Settle: Duration(5 * time.Second), Clone: CloneAuto, Attempts: 60, Timeout: Duration(6 * time.Hour)},
 				Verify:     Verify{Level: "full", Timeout: Duration(time.Hour)},
 				Retention:  Retention{KeepLast: 10},
+				Drill:      Drill{Backup: "latest", Level: "full"},
 			}},
 		}, c)
 		assert.NoError(t, c.Validate())
@@ -63,6 +64,8 @@ func TestLoad(t *testing.T) {
 			Copy:       Copy{Bandwidth: 64e6, Settle: Duration(90 * time.Second), Barrier: true, Clone: CloneNever, Network: true, Attempts: 7, Timeout: Duration(2 * time.Hour)},
 			Verify:     Verify{Level: "open", MemoryLimit: "2GB", Threads: 3, Timeout: Duration(10 * time.Minute)},
 			Retention:  Retention{KeepLast: KeepAll},
+			Drill:      Drill{Backup: "random", Level: "assert", Directory: dir + "/scratch"},
+			Restore:    Restore{Targets: map[string]string{"live": "/srv/shop.duckdb", "spare": dir + "/spare.duckdb"}},
 			Assertions: []Assertion{{Name: "orders", SQL: "select count(*) > 0 from orders", Expect: "true", Timeout: Duration(time.Minute)}},
 		}, *shop)
 		assert.Equal(t, "http://127.0.0.1:8080/checkpoint", c.Databases[1].Checkpoint.URL)
@@ -88,6 +91,8 @@ databases:
     copy: {bandwidth: 64MB, settle: 1m30s, barrier: true, clone: never, allow_network: true, attempts: 7, timeout: 2h}
     verify: {level: open, memory_limit: 2GB, threads: 3, timeout: 10m}
     retention: {keep_last: -1}
+    drill: {backup: random, directory: scratch}
+    restore: {targets: {live: /srv/shop.duckdb, spare: spare.duckdb}}
     assertions:
       - {name: orders, sql: "select count(*) > 0 from orders", expect: "true"}
   - name: web
@@ -195,6 +200,15 @@ func TestLoadRefuses(t *testing.T) {
 		{"hold of another machine for parts of a second", head + "  hold: {mode: http, url: http://192.0.2.1/x, deadline: 1500ms}\n", []string{
 			`:6: databases[0].hold.url: "http://192.0.2.1/x" is not on this machine: localhost, 127.0.0.1 or [::1], or a unix socket in hold.socket`,
 			":6: databases[0].hold.deadline: 1.5s is not a whole number of seconds"}},
+		{"drills", head + "  drill: {backup: oldest, level: bytes}\n- {name: crm, path: /srv/c, drill: {level: assert}}\n", []string{
+			`:6: databases[0].drill.backup: "oldest" is not one of latest, random`,
+			`:6: databases[0].drill.level: "bytes" is not one of open, full, assert`,
+			":7: databases[1].drill.level: assert, but the database has no assertions"}},
+		{"targets", head + "  restore:\n    targets:\n      Live: /srv/x\n      none: ''\n      crm: /srv/c\n      repo: /backups/shop/x\n      ok: /srv/shop\n- {name: crm, path: /srv/c}\n", []string{
+			`:8: databases[0].restore.targets.Live: "Live" is not a name: lower-case letters, digits, dot, underscore and hyphen`,
+			":9: databases[0].restore.targets.none: missing: name the database file to make",
+			":10: databases[0].restore.targets.crm: /srv/c is the file of databases[1]",
+			":11: databases[0].restore.targets.repo: /backups/shop/x lies inside the repository /backups"}},
 		{"assertions", head + "  assertions:\n  - {name: a, sql: select 1}\n  - {name: a, sql: ' '}\n  - {sql: select 1, timeout: -1s}\n", []string{
 			`:8: databases[0].assertions[1].name: "a" is the name of an earlier assertion already`,
 			":8: databases[0].assertions[1].sql: missing",

@@ -59,6 +59,7 @@ func (c *Config) check() []fault {
 	}
 	faults = append(faults, c.checkNames()...)
 	faults = append(faults, c.checkHolds()...)
+	faults = append(faults, c.checkTargets()...)
 	return append(faults, c.checkPaths()...)
 }
 
@@ -123,6 +124,7 @@ func (d *Database) check(at string) []fault {
 
 	faults := append(k.faults, d.Checkpoint.check(at+".checkpoint")...)
 	faults = append(faults, d.Hold.check(at+".hold")...)
+	faults = append(faults, d.Drill.check(at+".drill", len(d.Assertions) > 0)...)
 	return append(faults, checkAssertions(at, d.Assertions)...)
 }
 
