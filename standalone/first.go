@@ -81,12 +81,12 @@ func (s *standalone) firstBackup(ctx context.Context, database string) error {
 
 // begin has the schedule start a backup, unless one runs already.
 func (s *standalone) begin(ctx context.Context, database string) (run client.WorkflowRun, running bool, err error) {
-	r, err := app.Running(ctx, s.client, database)
+	r, err := app.Running(ctx, s.client, app.TaskBackup, database)
 	if err != nil {
 		return nil, false, err
 	}
 	if running = r != nil; !running {
-		if r, err = app.StartNow(ctx, s.client, database, s.config.Host); err != nil {
+		if r, err = app.StartNow(ctx, s.client, app.TaskBackup, database, s.config.Host); err != nil {
 			return nil, false, err
 		}
 	}

@@ -31,7 +31,7 @@ func StartCron(ctx context.Context, c client.Client, s Spec) (already bool, err 
 		WorkflowRunTimeout:                       RunTimeout, // an execution timeout would end the whole chain
 		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
-		StaticSummary:                            summary(s.Database),
+		StaticSummary:                            TaskBackup.Of(s.Database),
 		Memo:                                     memo,
 	}, job.BackupWorkflow, job.BackupInput{Database: s.Database})
 	if temporal.IsWorkflowExecutionAlreadyStartedError(err) {
@@ -68,7 +68,7 @@ func sameCron(ctx context.Context, c client.Client, s Spec) (bool, error) {
 }
 
 func refuseSchedule(ctx context.Context, c client.Client, database string) error {
-	has, err := HasSchedule(ctx, c, database)
+	has, err := HasSchedule(ctx, c, TaskBackup, database)
 	if err != nil {
 		return err
 	}

@@ -26,10 +26,9 @@ func (s Spec) sameAction(action client.ScheduleAction) bool {
 	if !ok || len(a.Args) != 1 {
 		return false
 	}
-	var in job.BackupInput
 	arg, ok := a.Args[0].(payload)
-	return ok && fromPayload(arg, &in) && in == job.BackupInput{Database: s.Database} &&
-		a.Workflow == job.BackupWorkflow && a.ID == job.BackupID(s.Database) && a.TaskQueue == job.Queue(s.Host) &&
+	return ok && s.Task.asks(s.Database, arg) &&
+		a.Workflow == s.Task.workflow() && a.ID == s.Task.ID(s.Database) && a.TaskQueue == job.Queue(s.Host) &&
 		a.WorkflowExecutionTimeout == RunTimeout
 }
 

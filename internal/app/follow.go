@@ -19,17 +19,18 @@ import (
 // followEvery is how often a run's heartbeat is looked at.
 const followEvery = 500 * time.Millisecond
 
-// Follow waits for a run to end and tells progress, which may be nil, what its
+// Follow waits for a run to end, which people call what ("backup of shop"), and
+// tells progress, which may be nil, what its
 // steps report meanwhile, from one goroutine. A run that failed is an error of
 // the kind that its step gave it; the run goes on when ctx ends.
-func Follow(ctx context.Context, c client.Client, database string, r Run, progress func(job.Progress)) (job.BackupResult, error) {
+func Follow[R any](ctx context.Context, c client.Client, what string, r Run, progress func(job.Progress)) (R, error) {
 	type end struct {
-		result job.BackupResult
+		result R
 		err    error
 	}
 	done := make(chan end, 1)
 	go func() {
-		result, err := resultOf(ctx, c, r)
+		result, err := resultOf[R](ctx, c, r)
 		done <- end{result, err}
 	}()
 	tick := time.NewTicker(followEvery)
@@ -38,7 +39,7 @@ func Follow(ctx context.Context, c client.Client, database string, r Run, progre
 	for {
 		select {
 		case e := <-done:
-			return e.result, RunError(ctx, database, e.err)
+			return e.result, RunError(ctx, what, e.err)
 		case <-tick.C:
 		}
 		if progress == nil {
@@ -56,8 +57,8 @@ func Follow(ctx context.Context, c client.Client, database string, r Run, progre
 
 // resultOf waits for a run to end. A run of a cron workflow ends by being
 // followed by the next one; what it came to is in its last event.
-func resultOf(ctx context.Context, c client.Client, r Run) (job.BackupResult, error) {
-	var result job.BackupResult
+func resultOf[R any](ctx context.Context, c client.Client, r Run) (R, error) {
+	var result R
 	err := c.GetWorkflow(ctx, r.WorkflowID, r.RunID).GetWithOptions(ctx, &result, client.WorkflowRunGetOptions{DisableFollowingRuns: true})
 	if !workflow.IsContinueAsNewError(err) {
 		return result, err
@@ -79,26 +80,26 @@ func resultOf(ctx context.Context, c client.Client, r Run) (job.BackupResult, er
 }
 
 // RunError gives the failure of a run the kind that its step gave it.
-func RunError(ctx context.Context, database string, err error) error {
+func RunError(ctx context.Context, what string, err error) error {
 	if err == nil {
 		return nil
 	}
 	if ctx.Err() != nil {
-		return failure.Errorf(failure.Interrupted, "the backup of %s goes on without being watched: %w", database, ctx.Err())
+		return failure.Errorf(failure.Interrupted, "the %s goes on without being watched: %w", what, ctx.Err())
 	}
 	var app *temporal.ApplicationError
 	var timeout *temporal.TimeoutError
 	var terminated *temporal.TerminatedError
 	switch {
 	case temporal.IsCanceledError(err):
-		return failure.Errorf(failure.RunFailed, "the backup of %s was stopped", database)
+		return failure.Errorf(failure.RunFailed, "the %s was stopped", what)
 	case errors.As(err, &terminated):
-		return failure.Errorf(failure.RunFailed, "the backup of %s was terminated", database)
+		return failure.Errorf(failure.RunFailed, "the %s was terminated", what)
 	case errors.As(err, &app):
 		message, _, _ := strings.Cut(app.Message(), job.HintMark)
 		return failure.Errorf(kindNamed(app.Type()), "%s", message)
 	case errors.As(err, &timeout):
-		return failure.Errorf(failure.RunFailed, "the backup of %s did not end in time (%s)", database, timeout.TimeoutType())
+		return failure.Errorf(failure.RunFailed, "the %s did not end in time (%s)", what, timeout.TimeoutType())
 	}
 	return Unreachable(err)
 }

@@ -30,16 +30,16 @@ func TestRunError(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			err := RunError(t.Context(), "shop", tt.err)
+			err := RunError(t.Context(), "backup of shop", tt.err)
 			assert.Equal(t, tt.kind, failure.Of(err))
 			assert.EqualError(t, err, tt.text)
 		})
 	}
-	assert.NoError(t, RunError(t.Context(), "shop", nil))
+	assert.NoError(t, RunError(t.Context(), "backup of shop", nil))
 
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	err := RunError(ended, "shop", context.Canceled)
+	err := RunError(ended, "backup of shop", context.Canceled)
 	assert.Equal(t, failure.Interrupted, failure.Of(err))
 	assert.EqualError(t, err, "the backup of shop goes on without being watched: context canceled")
 }

@@ -55,11 +55,11 @@ func DescribeCron(ctx context.Context, c client.Client, database string) (*Cron,
 	return cron, nil
 }
 
-// Running returns the backup of the database that is at work, nil if none:
-// started by its schedule, its cron workflow or by hand. A cron workflow that
-// waits for its time is not at work.
-func Running(ctx context.Context, c client.Client, database string) (*Run, error) {
-	d, err := c.ScheduleClient().GetHandle(ctx, job.BackupID(database)).Describe(ctx)
+// Running returns the run of the task that is at work, nil if none: started by
+// its schedule, its cron workflow or by hand. A cron workflow that waits for its
+// time is not at work.
+func Running(ctx context.Context, c client.Client, task Task, database string) (*Run, error) {
+	d, err := Schedule(ctx, c, task, database).Describe(ctx)
 	var missing *serviceerror.NotFound
 	if err != nil && !errors.As(err, &missing) {
 		return nil, Unreachable(err)
@@ -71,14 +71,22 @@ func Running(ctx context.Context, c client.Client, database string) (*Run, error
 			}
 		}
 	}
-	cron, err := DescribeCron(ctx, c, database)
-	if err != nil {
-		return nil, err
+	if task == TaskBackup {
+		cron, err := DescribeCron(ctx, c, database)
+		if err != nil {
+			return nil, err
+		}
+		if cron != nil && !cron.Waiting {
+			return &cron.Run, nil
+		}
 	}
-	if cron != nil && !cron.Waiting {
-		return &cron.Run, nil
-	}
-	w, err := c.DescribeWorkflowExecution(ctx, job.ManualID(database), "")
+	return runningAs(ctx, c, task.manualID(database))
+}
+
+// runningAs returns the present run of a workflow ID, nil if none.
+func runningAs(ctx context.Context, c client.Client, id string) (*Run, error) {
+	w, err := c.DescribeWorkflowExecution(ctx, id, "")
+	var missing *serviceerror.NotFound
 	if errors.As(err, &missing) {
 		return nil, nil
 	}
@@ -104,37 +112,63 @@ func isRunning(ctx context.Context, c client.Client, id, run string) (bool, erro
 	return d.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, nil
 }
 
-// StartNow begins a backup at once: by its schedule where there is one, so that
-// the schedule's overlap policy knows of it, else by a workflow of its own. Busy
-// while a backup of the database is at work.
-func StartNow(ctx context.Context, c client.Client, database, host string) (*Run, error) {
-	busy, err := Running(ctx, c, database)
+// StartNow begins a backup or drill at once: by its schedule where there is one,
+// so that the schedule's overlap policy knows of it, else by a workflow of its
+// own. Busy while a run of the task is at work.
+func StartNow(ctx context.Context, c client.Client, task Task, database, host string) (*Run, error) {
+	busy, err := Running(ctx, c, task, database)
 	if err != nil {
 		return nil, err
 	}
 	if busy != nil {
-		return nil, errBusy(database, busy.WorkflowID)
+		return nil, errBusy(task, database, busy.WorkflowID)
 	}
-	has, err := HasSchedule(ctx, c, database)
+	has, err := HasSchedule(ctx, c, task, database)
 	if err != nil {
 		return nil, err
 	}
 	if has {
-		return trigger(ctx, c, database)
+		return trigger(ctx, c, task, database)
 	}
-	memo, err := Spec{Database: database, Host: host}.memo()
+	return start(ctx, c, Spec{Task: task, Database: database, Host: host}, task.manualID(database), task.input(database))
+}
+
+// StartDrill is StartNow for a drill of one backup: an ID, job.DrillLatest or
+// job.DrillRandom; empty: what the schedule would take.
+func StartDrill(ctx context.Context, c client.Client, in job.DrillInput, host string) (*Run, error) {
+	if in.Backup == "" {
+		return StartNow(ctx, c, TaskDrill, in.Database, host)
+	}
+	busy, err := Running(ctx, c, TaskDrill, in.Database)
+	if err != nil {
+		return nil, err
+	}
+	if busy != nil {
+		return nil, errBusy(TaskDrill, in.Database, busy.WorkflowID)
+	}
+	return start(ctx, c, Spec{Task: TaskDrill, Database: in.Database, Host: host}, TaskDrill.manualID(in.Database), in)
+}
+
+// StartRestore begins a restore on the database's host. Busy while one runs.
+func StartRestore(ctx context.Context, c client.Client, in job.RestoreInput, host string) (*Run, error) {
+	return start(ctx, c, Spec{Task: TaskRestore, Database: in.Database, Host: host}, TaskRestore.manualID(in.Database), in)
+}
+
+// start begins a workflow of its own. Busy while one of its ID runs.
+func start(ctx context.Context, c client.Client, s Spec, id string, input any) (*Run, error) {
+	memo, err := s.memo()
 	if err != nil {
 		return nil, err
 	}
 	w, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID: job.ManualID(database), TaskQueue: job.Queue(host), WorkflowExecutionTimeout: RunTimeout,
+		ID: id, TaskQueue: job.Queue(s.Host), WorkflowExecutionTimeout: RunTimeout,
 		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
-		StaticSummary:                            summary(database),
+		StaticSummary:                            s.Task.Of(s.Database),
 		Memo:                                     memo,
-	}, job.BackupWorkflow, job.BackupInput{Database: database})
+	}, s.Task.workflow(), input)
 	if temporal.IsWorkflowExecutionAlreadyStartedError(err) {
-		return nil, errBusy(database, job.ManualID(database))
+		return nil, errBusy(s.Task, s.Database, id)
 	}
 	if err != nil {
 		return nil, Unreachable(err)
@@ -142,8 +176,8 @@ func StartNow(ctx context.Context, c client.Client, database, host string) (*Run
 	return &Run{w.GetID(), w.GetRunID()}, nil
 }
 
-func errBusy(database, id string) error {
-	return failure.Errorf(failure.Busy, "a backup of %s is running already: workflow %s", database, id)
+func errBusy(task Task, database, id string) error {
+	return failure.Errorf(failure.Busy, "a %s is running already: workflow %s", task.Of(database), id)
 }
 
 // triggerWait is how long a schedule may take to start what it was told to.
@@ -151,23 +185,23 @@ const triggerWait = 30 * time.Second
 
 // trigger starts the schedule's action and finds the run that came of it: the
 // server does not name it in its answer.
-func trigger(ctx context.Context, c client.Client, database string) (*Run, error) {
-	h := c.ScheduleClient().GetHandle(ctx, job.BackupID(database))
+func trigger(ctx context.Context, c client.Client, task Task, database string) (*Run, error) {
+	h := Schedule(ctx, c, task, database)
 	before, err := h.Describe(ctx)
 	if err != nil {
-		return nil, noSchedule(database, err)
+		return nil, noSchedule(task, database, err)
 	}
 	known := map[string]bool{}
 	for _, a := range before.Info.RecentActions {
 		known[actionRun(a).RunID] = true
 	}
 	if err := h.Trigger(ctx, client.ScheduleTriggerOptions{Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP}); err != nil {
-		return nil, noSchedule(database, err)
+		return nil, noSchedule(task, database, err)
 	}
 	for end := time.Now().Add(triggerWait); time.Now().Before(end); {
 		d, err := h.Describe(ctx)
 		if err != nil {
-			return nil, noSchedule(database, err)
+			return nil, noSchedule(task, database, err)
 		}
 		for _, a := range d.Info.RecentActions {
 			if r := actionRun(a); r.RunID != "" && !known[r.RunID] {
@@ -175,15 +209,15 @@ func trigger(ctx context.Context, c client.Client, database string) (*Run, error
 			}
 		}
 		if d.Info.NumActionsSkippedOverlap > before.Info.NumActionsSkippedOverlap {
-			return nil, errBusy(database, job.BackupID(database))
+			return nil, errBusy(task, database, task.ID(database))
 		}
 		select {
 		case <-ctx.Done():
-			return nil, failure.Errorf(failure.Interrupted, "interrupted while the schedule of %s started a backup", database)
+			return nil, failure.Errorf(failure.Interrupted, "interrupted while the schedule of %s started a %s", database, task)
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
-	return nil, failure.Errorf(failure.RunFailed, "the schedule of %s was triggered and started nothing within %s", database, triggerWait)
+	return nil, failure.Errorf(failure.RunFailed, "the %s schedule of %s was triggered and started nothing within %s", task, database, triggerWait)
 }
 
 func actionRun(a client.ScheduleActionResult) Run {

@@ -21,9 +21,10 @@ import (
 // RunTimeout bounds one run, so that a stuck one cannot hold up the next day's.
 const RunTimeout = 23 * time.Hour
 
-// Spec is when the backups of a database begin. Cron has five fields or a form
+// Spec is when the backups, or the drills, of a database begin. Cron has five fields or a form
 // such as @daily.
 type Spec struct {
+	Task     Task          `json:"task,omitempty"`
 	Database string        `json:"database"`
 	Host     string        `json:"host"`
 	Cron     string        `json:"schedule"`
@@ -97,10 +98,10 @@ func (s Spec) schedule() (*client.Schedule, error) {
 	return &client.Schedule{
 		Spec: &client.ScheduleSpec{CronExpressions: []string{s.Cron}, TimeZoneName: s.Timezone, Jitter: s.Jitter},
 		Action: &client.ScheduleWorkflowAction{
-			ID: job.BackupID(s.Database), Workflow: job.BackupWorkflow, TaskQueue: job.Queue(s.Host),
-			Args:                     []any{job.BackupInput{Database: s.Database}},
+			ID: s.Task.ID(s.Database), Workflow: s.Task.workflow(), TaskQueue: job.Queue(s.Host),
+			Args:                     []any{s.Task.input(s.Database)},
 			WorkflowExecutionTimeout: RunTimeout,
-			StaticSummary:            summary(s.Database),
+			StaticSummary:            s.Task.Of(s.Database),
 			Memo:                     memo,
 		},
 		Policy: &client.SchedulePolicies{Overlap: overlap, CatchupWindow: s.CatchupWindow()},
@@ -122,15 +123,13 @@ func specOfMemo(value any) (Spec, bool) {
 	return s, ok && json.Unmarshal([]byte(text), &s) == nil
 }
 
-func summary(database string) string { return "backup of " + database }
-
 // CreateSchedule makes the schedule of a database: ScheduleConflict where there
 // is one, or a cron workflow.
 func CreateSchedule(ctx context.Context, c client.Client, s Spec) error {
 	if err := s.Check(); err != nil {
 		return err
 	}
-	if err := refuseCron(ctx, c, s.Database); err != nil {
+	if err := s.refuseCron(ctx, c); err != nil {
 		return err
 	}
 	sched, err := s.schedule()
@@ -138,18 +137,18 @@ func CreateSchedule(ctx context.Context, c client.Client, s Spec) error {
 		return err
 	}
 	_, err = c.ScheduleClient().Create(ctx, client.ScheduleOptions{
-		ID: job.BackupID(s.Database), Spec: *sched.Spec, Action: sched.Action,
+		ID: s.Task.ID(s.Database), Spec: *sched.Spec, Action: sched.Action,
 		Overlap: sched.Policy.Overlap, CatchupWindow: sched.Policy.CatchupWindow, Paused: s.Paused,
 	})
 	if errors.Is(err, temporal.ErrScheduleAlreadyRunning) {
-		return failure.Errorf(failure.ScheduleConflict, "database %s has a schedule already: update it, or delete it first", s.Database)
+		return failure.Errorf(failure.ScheduleConflict, "database %s has a %s schedule already: update it, or delete it first", s.Database, s.Task)
 	}
 	if err != nil {
 		return scheduleError(s.Cron, err)
 	}
 	// A cron workflow may have been started meanwhile.
-	if err := refuseCron(ctx, c, s.Database); err != nil {
-		return errors.Join(err, c.ScheduleClient().GetHandle(ctx, job.BackupID(s.Database)).Delete(ctx))
+	if err := s.refuseCron(ctx, c); err != nil {
+		return errors.Join(err, Schedule(ctx, c, s.Task, s.Database).Delete(ctx))
 	}
 	return nil
 }
@@ -158,15 +157,15 @@ func CreateSchedule(ctx context.Context, c client.Client, s Spec) error {
 // by what change makes of the present Spec. Nothing is sent when nothing
 // differs: an update would drop a start that waits in its jitter. What was
 // changed elsewhere is put back.
-func UpdateSchedule(ctx context.Context, c client.Client, database string, change func(*Spec)) (changed bool, err error) {
-	h := c.ScheduleClient().GetHandle(ctx, job.BackupID(database))
+func UpdateSchedule(ctx context.Context, c client.Client, task Task, database string, change func(*Spec)) (changed bool, err error) {
+	h := Schedule(ctx, c, task, database)
 	d, err := h.Describe(ctx)
 	if err != nil {
-		return false, noSchedule(database, err)
+		return false, noSchedule(task, database, err)
 	}
 	now, known := SpecOf(d)
 	want := now
-	want.Database = database
+	want.Task, want.Database = task, database
 	change(&want)
 	if known && want == now && !Drifted(d) {
 		return false, nil
@@ -196,10 +195,10 @@ func EnsureSchedule(ctx context.Context, c client.Client, s Spec) (changed bool,
 	if failure.Of(err) != failure.ScheduleConflict {
 		return false, err
 	}
-	if err := refuseCron(ctx, c, s.Database); err != nil {
+	if err := s.refuseCron(ctx, c); err != nil {
 		return false, err
 	}
-	return UpdateSchedule(ctx, c, s.Database, func(now *Spec) { *now = s })
+	return UpdateSchedule(ctx, c, s.Task, s.Database, func(now *Spec) { *now = s })
 }
 
 // SpecOf is the Spec that a schedule was made from; false where it was not made
@@ -213,27 +212,27 @@ func SpecOf(d *client.ScheduleDescription) (Spec, bool) {
 }
 
 // Schedule is the handle of a database's schedule, which may not exist.
-func Schedule(ctx context.Context, c client.Client, database string) client.ScheduleHandle {
-	return c.ScheduleClient().GetHandle(ctx, job.BackupID(database))
+func Schedule(ctx context.Context, c client.Client, task Task, database string) client.ScheduleHandle {
+	return c.ScheduleClient().GetHandle(ctx, task.ID(database))
 }
 
 // DescribeSchedule fails with NoSchedule where the database has none.
-func DescribeSchedule(ctx context.Context, c client.Client, database string) (*client.ScheduleDescription, error) {
-	d, err := Schedule(ctx, c, database).Describe(ctx)
+func DescribeSchedule(ctx context.Context, c client.Client, task Task, database string) (*client.ScheduleDescription, error) {
+	d, err := Schedule(ctx, c, task, database).Describe(ctx)
 	if err != nil {
-		return nil, noSchedule(database, err)
+		return nil, noSchedule(task, database, err)
 	}
 	return d, nil
 }
 
-// Backfill starts the backups that a past time span would have had, one after
+// Backfill starts the runs that a past time span would have had, one after
 // another. NoSchedule where the database has none.
-func Backfill(ctx context.Context, c client.Client, database string, from, to time.Time) error {
-	err := Schedule(ctx, c, database).Backfill(ctx, client.ScheduleBackfillOptions{Backfill: []client.ScheduleBackfill{
+func Backfill(ctx context.Context, c client.Client, task Task, database string, from, to time.Time) error {
+	err := Schedule(ctx, c, task, database).Backfill(ctx, client.ScheduleBackfillOptions{Backfill: []client.ScheduleBackfill{
 		{Start: from, End: to, Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_BUFFER_ALL},
 	}})
 	if err != nil {
-		return noSchedule(database, err)
+		return noSchedule(task, database, err)
 	}
 	return nil
 }
@@ -251,9 +250,9 @@ func HostOf(ctx context.Context, c client.Client, database, otherwise string) (s
 	return s.Host, nil
 }
 
-// HasSchedule says whether the database has a schedule.
-func HasSchedule(ctx context.Context, c client.Client, database string) (bool, error) {
-	_, err := c.ScheduleClient().GetHandle(ctx, job.BackupID(database)).Describe(ctx)
+// HasSchedule says whether the database has a schedule of the task.
+func HasSchedule(ctx context.Context, c client.Client, task Task, database string) (bool, error) {
+	_, err := Schedule(ctx, c, task, database).Describe(ctx)
 	var missing *serviceerror.NotFound
 	if errors.As(err, &missing) {
 		return false, nil
@@ -261,12 +260,16 @@ func HasSchedule(ctx context.Context, c client.Client, database string) (bool, e
 	return err == nil, Unreachable(err)
 }
 
-func refuseCron(ctx context.Context, c client.Client, database string) error {
-	cron, err := DescribeCron(ctx, c, database)
+// refuseCron is for backups: drills have no cron workflow.
+func (s Spec) refuseCron(ctx context.Context, c client.Client) error {
+	if s.Task != TaskBackup {
+		return nil
+	}
+	cron, err := DescribeCron(ctx, c, s.Database)
 	if err != nil {
 		return err
 	}
-	return conflictIf(cron != nil, "database %s has a cron workflow: stop it with 'starter stop --cron' before making a schedule", database)
+	return conflictIf(cron != nil, "database %s has a cron workflow: stop it with 'starter stop --cron' before making a schedule", s.Database)
 }
 
 func conflictIf(there bool, format string, args ...any) error {
@@ -282,10 +285,10 @@ func isNotFound(err error) bool {
 }
 
 // noSchedule types the error of a schedule call.
-func noSchedule(database string, err error) error {
+func noSchedule(task Task, database string, err error) error {
 	var missing *serviceerror.NotFound
 	if errors.As(err, &missing) {
-		return failure.Errorf(failure.NoSchedule, "database %s has no schedule", database)
+		return failure.Errorf(failure.NoSchedule, "database %s has no %s schedule", database, task)
 	}
 	return Unreachable(err)
 }
@@ -328,9 +331,9 @@ func fromPayload(p payload, to any) bool {
 }
 
 // ScheduleError types the error of any other call on a database's schedule.
-func ScheduleError(database string, err error) error {
+func ScheduleError(task Task, database string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("schedule of %s: %w", database, noSchedule(database, err))
+	return fmt.Errorf("%s schedule of %s: %w", task, database, noSchedule(task, database, err))
 }

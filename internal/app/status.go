@@ -109,7 +109,7 @@ func StatusOf(ctx context.Context, c client.Client, database, host string) (*Sta
 	if err := s.begins(ctx, c); err != nil {
 		return nil, err
 	}
-	run, err := Running(ctx, c, database)
+	run, err := Running(ctx, c, TaskBackup, database)
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +130,7 @@ func StatusOf(ctx context.Context, c client.Client, database, host string) (*Sta
 
 // begins fills in the schedule or cron workflow.
 func (s *Status) begins(ctx context.Context, c client.Client) error {
-	d, err := c.ScheduleClient().GetHandle(ctx, job.BackupID(s.Database)).Describe(ctx)
+	d, err := Schedule(ctx, c, TaskBackup, s.Database).Describe(ctx)
 	if err == nil {
 		s.Begins = BySchedule
 		if spec, ok := SpecOf(d); ok {
@@ -142,7 +142,7 @@ func (s *Status) begins(ctx context.Context, c client.Client) error {
 		}
 		return nil
 	}
-	if err := noSchedule(s.Database, err); failure.Of(err) != failure.NoSchedule {
+	if err := noSchedule(TaskBackup, s.Database, err); failure.Of(err) != failure.NoSchedule {
 		return err
 	}
 	cron, err := DescribeCron(ctx, c, s.Database)
@@ -191,9 +191,9 @@ func outcome(ctx context.Context, c client.Client, database string, info *workfl
 		Status: statusNames[info.GetStatus()],
 		Ended:  info.GetCloseTime().AsTime(),
 	}
-	result, err := resultOf(ctx, c, o.Run)
+	result, err := resultOf[job.BackupResult](ctx, c, o.Run)
 	if err != nil {
-		o.Error = RunError(ctx, database, err).Error()
+		o.Error = RunError(ctx, TaskBackup.Of(database), err).Error()
 		if o.Status == "completed" {
 			o.Status = "failed" // and followed by the next run of its cron workflow
 		}

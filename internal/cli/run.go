@@ -47,15 +47,15 @@ func runNow(a *app, c client.Client, r *remote, noWait bool) error {
 			return failure.Errorf(failure.NoWorker, "no worker polls the task queue %s", job.Queue(host))
 		}
 	}
-	run, err := backups.StartNow(a.ctx, c, r.database, host)
+	run, err := backups.StartNow(a.ctx, c, backups.TaskBackup, r.database, host)
 	if err != nil {
 		return err
 	}
 	if noWait {
-		return startedResult(a, r.database, *run)
+		return startedResult(a, backups.TaskBackup, r.database, *run)
 	}
 	bar := a.progress()
-	result, err := backups.Follow(a.ctx, c, r.database, *run, bar.update)
+	result, err := backups.Follow[job.BackupResult](a.ctx, c, backups.TaskBackup.Of(r.database), *run, bar.update)
 	bar.end()
 	if err != nil {
 		return err
@@ -63,14 +63,14 @@ func runNow(a *app, c client.Client, r *remote, noWait bool) error {
 	return runResult(a, *run, result)
 }
 
-func startedResult(a *app, database string, run backups.Run) error {
+func startedResult(a *app, task backups.Task, database string, run backups.Run) error {
 	doc := struct {
 		Database string `json:"database"`
 		State    string `json:"state"`
 		backups.Run
 	}{database, "started", run}
 	return a.result(doc, func(w io.Writer) error {
-		_, err := fmt.Fprintf(w, "A backup of %s is started: workflow %s, run %s.\n", database, run.WorkflowID, run.RunID)
+		_, err := fmt.Fprintf(w, "A %s is started: workflow %s, run %s.\n", task.Of(database), run.WorkflowID, run.RunID)
 		return err
 	})
 }

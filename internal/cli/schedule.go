@@ -15,10 +15,10 @@ import (
 func newScheduleCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "schedule",
-		Short: "Create, describe and change the schedule of a database's backups",
-		Long: `Create, describe and change the schedule of a database's backups. A schedule holds
-a cron expression, can be paused, triggered and backfilled, and starts no backup
-while one of the same database runs.`,
+		Short: "Create, describe and change the schedule of a database's backups or drills",
+		Long: `Create, describe and change the schedule of a database's backups, or with --drill
+that of its restore drills. A schedule holds a cron expression, can be paused,
+triggered and backfilled, and starts nothing while its last run is at work.`,
 	}
 	cmd.AddCommand(
 		newScheduleCreateCommand(a),
@@ -54,13 +54,14 @@ func newScheduleCreateCommand(a *app) *cobra.Command {
 		Use:   "create --database NAME --schedule CRON",
 		Short: "Create the schedule of a database",
 		Example: `  starter schedule create --database shop --schedule '0 3 * * *'
-  starter schedule create --database shop --schedule '@every 6h' --jitter 10m --paused`,
+  starter schedule create --database shop --schedule '@every 6h' --jitter 10m --paused
+  starter schedule create --drill --database shop --schedule '0 5 * * 0'`,
 	}
-	r, s := newDatabaseRemote(cmd), newSpecFlags(cmd)
+	r, s := newScheduleRemote(cmd), newSpecFlags(cmd)
 	cmd.Flags().BoolVar(&s.Paused, "paused", false, "create it paused")
 	must(cmd.MarkFlagRequired("schedule"))
 	cmd.RunE = func(*cobra.Command, []string) error {
-		s.Database = r.database
+		s.Task, s.Database = r.task(), r.database
 		if err := s.Check(); err != nil {
 			return err
 		}
@@ -69,7 +70,7 @@ func newScheduleCreateCommand(a *app) *cobra.Command {
 			if err := backups.CreateSchedule(a.ctx, c, s.Spec); err != nil {
 				return err
 			}
-			return describeSchedule(a, c, r.database)
+			return describeSchedule(a, c, r)
 		})
 	}
 	return cmd
@@ -82,17 +83,17 @@ func newScheduleUpdateCommand(a *app) *cobra.Command {
 		Long:    "Change the schedule of a database. What no flag names stays as it is, and whether it is\npaused too.",
 		Example: `  starter schedule update --database shop --schedule '30 4 * * *' --timezone Europe/Amsterdam`,
 	}
-	r, s := newDatabaseRemote(cmd), newSpecFlags(cmd)
+	r, s := newScheduleRemote(cmd), newSpecFlags(cmd)
 	cmd.RunE = func(*cobra.Command, []string) error {
 		if !anyChanged(cmd.Flags(), "schedule", "timezone", "jitter", "overlap", "catchup-window", "host") {
 			return usagef("name what is to change: --schedule, --timezone, --jitter, --overlap, --catchup-window or --host")
 		}
 		return r.withClient(a, func(c client.Client) error {
-			_, err := backups.UpdateSchedule(a.ctx, c, r.database, func(now *backups.Spec) { s.change(now, r.host) })
+			_, err := backups.UpdateSchedule(a.ctx, c, r.task(), r.database, func(now *backups.Spec) { s.change(now, r.host) })
 			if err != nil {
 				return err
 			}
-			return describeSchedule(a, c, r.database)
+			return describeSchedule(a, c, r)
 		})
 	}
 	return cmd
@@ -132,9 +133,9 @@ func newScheduleDescribeCommand(a *app) *cobra.Command {
 		Short:   "Show the schedule of a database, its last runs and its next ones",
 		Example: "  starter schedule describe --database shop",
 	}
-	r := newDatabaseRemote(cmd)
+	r := newScheduleRemote(cmd)
 	cmd.RunE = func(*cobra.Command, []string) error {
-		return r.withClient(a, func(c client.Client) error { return describeSchedule(a, c, r.database) })
+		return r.withClient(a, func(c client.Client) error { return describeSchedule(a, c, r) })
 	}
 	return cmd
 }
@@ -160,17 +161,17 @@ func newPausingCommand(a *app, name, short string, do func(h client.ScheduleHand
 		Short:   short,
 		Example: fmt.Sprintf("  starter schedule %s --database shop --note 'the disk is being replaced'", name),
 	}
-	r := newDatabaseRemote(cmd)
+	r := newScheduleRemote(cmd)
 	cmd.Flags().StringVar(&note, "note", "", "`TEXT` that is shown with the schedule")
 	cmd.RunE = func(*cobra.Command, []string) error {
 		return r.withClient(a, func(c client.Client) error {
 			if note == "" {
 				note = name + "d by starter"
 			}
-			if err := do(handle(a, c, r.database), note); err != nil {
-				return backups.ScheduleError(r.database, err)
+			if err := do(handle(a, c, r), note); err != nil {
+				return backups.ScheduleError(r.task(), r.database, err)
 			}
-			return describeSchedule(a, c, r.database)
+			return describeSchedule(a, c, r)
 		})
 	}
 	return cmd
@@ -183,17 +184,17 @@ func newScheduleTriggerCommand(a *app) *cobra.Command {
 		Long:    "Have the schedule start a backup now, and do not wait for it. Refused while a backup of\nthe database runs. 'starter run' waits and shows the result.",
 		Example: "  starter schedule trigger --database shop",
 	}
-	r := newDatabaseRemote(cmd)
+	r := newScheduleRemote(cmd)
 	cmd.RunE = func(*cobra.Command, []string) error {
 		return r.withClient(a, func(c client.Client) error {
-			if _, err := backups.DescribeSchedule(a.ctx, c, r.database); err != nil {
+			if _, err := backups.DescribeSchedule(a.ctx, c, r.task(), r.database); err != nil {
 				return err
 			}
-			run, err := backups.StartNow(a.ctx, c, r.database, r.host)
+			run, err := backups.StartNow(a.ctx, c, r.task(), r.database, r.host)
 			if err != nil {
 				return err
 			}
-			return startedResult(a, r.database, *run)
+			return startedResult(a, r.task(), r.database, *run)
 		})
 	}
 	return cmd
@@ -209,7 +210,7 @@ after another. Each copies the database as it is now: there is no way to copy
 what it was.`,
 		Example: "  starter schedule backfill --database shop --from 2026-11-20T00:00:00Z --to 2026-11-23T00:00:00Z",
 	}
-	r := newDatabaseRemote(cmd)
+	r := newScheduleRemote(cmd)
 	cmd.Flags().StringVar(&from, "from", "", "begin of the span, `TIME` as 2026-11-20T00:00:00Z")
 	cmd.Flags().StringVar(&to, "to", "", "end of the span, a `TIME` that has passed")
 	must(cmd.MarkFlagRequired("from"))
@@ -220,7 +221,7 @@ what it was.`,
 			return err
 		}
 		return r.withClient(a, func(c client.Client) error {
-			if err := backups.Backfill(a.ctx, c, r.database, start, end); err != nil {
+			if err := backups.Backfill(a.ctx, c, r.task(), r.database, start, end); err != nil {
 				return err
 			}
 			doc := struct {
@@ -229,7 +230,7 @@ what it was.`,
 				To       string `json:"to"`
 			}{r.database, stamp(start), stamp(end)}
 			return a.result(doc, func(w io.Writer) error {
-				_, err := fmt.Fprintf(w, "The schedule of %s makes up for %s to %s.\n", r.database, doc.From, doc.To)
+				_, err := fmt.Fprintf(w, "The %s schedule of %s makes up for %s to %s.\n", r.task(), r.database, doc.From, doc.To)
 				return err
 			})
 		})
@@ -257,18 +258,18 @@ func newScheduleDeleteCommand(a *app) *cobra.Command {
 		Short:   "Delete the schedule of a database; a backup that runs goes on",
 		Example: "  starter schedule delete --database shop",
 	}
-	r := newDatabaseRemote(cmd)
+	r := newScheduleRemote(cmd)
 	cmd.RunE = func(*cobra.Command, []string) error {
 		return r.withClient(a, func(c client.Client) error {
-			if err := handle(a, c, r.database).Delete(a.ctx); err != nil {
-				return backups.ScheduleError(r.database, err)
+			if err := handle(a, c, r).Delete(a.ctx); err != nil {
+				return backups.ScheduleError(r.task(), r.database, err)
 			}
 			doc := struct {
 				Database string `json:"database"`
 				Deleted  bool   `json:"deleted"`
 			}{r.database, true}
 			return a.result(doc, func(w io.Writer) error {
-				_, err := fmt.Fprintf(w, "The schedule of %s is deleted. Its backups stay.\n", r.database)
+				_, err := fmt.Fprintf(w, "The %s schedule of %s is deleted. Its backups stay.\n", r.task(), r.database)
 				return err
 			})
 		})
@@ -276,6 +277,6 @@ func newScheduleDeleteCommand(a *app) *cobra.Command {
 	return cmd
 }
 
-func handle(a *app, c client.Client, database string) client.ScheduleHandle {
-	return backups.Schedule(a.ctx, c, database)
+func handle(a *app, c client.Client, r *remote) client.ScheduleHandle {
+	return backups.Schedule(a.ctx, c, r.task(), r.database)
 }

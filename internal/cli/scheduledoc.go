@@ -14,6 +14,7 @@ import (
 // scheduleDoc is a schedule as it is printed. Times are RFC 3339, durations as
 // Go writes them.
 type scheduleDoc struct {
+	Task          string         `json:"task"` // backup or drill
 	Database      string         `json:"database"`
 	Host          string         `json:"host"`
 	Schedule      string         `json:"schedule"`
@@ -36,19 +37,19 @@ type scheduledRun struct {
 	Started string `json:"started"`
 }
 
-func describeSchedule(a *app, c client.Client, database string) error {
-	d, err := backups.DescribeSchedule(a.ctx, c, database)
+func describeSchedule(a *app, c client.Client, r *remote) error {
+	d, err := backups.DescribeSchedule(a.ctx, c, r.task(), r.database)
 	if err != nil {
 		return err
 	}
-	doc := newScheduleDoc(database, d)
+	doc := newScheduleDoc(r, d)
 	return a.result(doc, doc.write)
 }
 
-func newScheduleDoc(database string, d *client.ScheduleDescription) *scheduleDoc {
+func newScheduleDoc(r *remote, d *client.ScheduleDescription) *scheduleDoc {
 	spec, _ := backups.SpecOf(d)
 	doc := &scheduleDoc{
-		Database: database, Host: spec.Host, Schedule: spec.Cron, Timezone: zone(spec.Timezone),
+		Task: r.task().String(), Database: r.database, Host: spec.Host, Schedule: spec.Cron, Timezone: zone(spec.Timezone),
 		Jitter: spec.Jitter.String(), Overlap: spec.Overlap, CatchupWindow: spec.CatchupWindow().String(),
 		Next: []string{}, Running: []backups.Run{}, Recent: []scheduledRun{},
 		Edited: backups.Drifted(d),
@@ -82,6 +83,7 @@ func (d *scheduleDoc) write(w io.Writer) error {
 	}
 	fields := []field{
 		{"database", d.Database},
+		{"starts", "a " + d.Task},
 		{"host", d.Host},
 		{"schedule", d.Schedule},
 		{"time zone", d.Timezone},

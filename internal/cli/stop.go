@@ -78,7 +78,7 @@ func (d *stopDoc) stop(a *app, c client.Client, r *remote, terminate, endCron bo
 }
 
 func (d *stopDoc) stopRun(a *app, c client.Client, r *remote, terminate bool) error {
-	run, err := backups.Running(a.ctx, c, r.database)
+	run, err := backups.Running(a.ctx, c, backups.TaskBackup, r.database)
 	if err != nil || run == nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func (d *stopDoc) stopRun(a *app, c client.Client, r *remote, terminate bool) er
 		return err
 	}
 	bar := a.progress()
-	_, err = backups.Follow(a.ctx, c, r.database, *run, bar.update)
+	_, err = backups.Follow[job.BackupResult](a.ctx, c, backups.TaskBackup.Of(r.database), *run, bar.update)
 	bar.end()
 	if a.ctx.Err() != nil {
 		return err

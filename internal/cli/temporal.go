@@ -27,6 +27,15 @@ type remote struct {
 	address, namespace string
 	host               string
 	database           string
+	drill              bool // about the drills of the database, not its backups
+}
+
+// task is what the command is about.
+func (r *remote) task() backups.Task {
+	if r.drill {
+		return backups.TaskDrill
+	}
+	return backups.TaskBackup
 }
 
 // newRemote adds the flags to cmd.
@@ -44,6 +53,13 @@ func newRemote(cmd *cobra.Command) *remote {
 func newDatabaseRemote(cmd *cobra.Command) *remote {
 	r := newRemote(cmd)
 	must(cmd.MarkFlagRequired("database"))
+	return r
+}
+
+// newScheduleRemote also adds --drill.
+func newScheduleRemote(cmd *cobra.Command) *remote {
+	r := newDatabaseRemote(cmd)
+	cmd.Flags().BoolVar(&r.drill, "drill", false, "the schedule of the database's restore drills, not that of its backups")
 	return r
 }
 

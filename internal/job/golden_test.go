@@ -111,7 +111,6 @@ func TestGoldenFilesAllHaveAValue(t *testing.T) {
 func TestNames(t *testing.T) {
 	assert.Equal(t, "canvasback@db1", Queue("db1"))
 	assert.Equal(t, "canvasback-backup-shop", BackupID("shop"))
-	assert.Equal(t, "canvasback-backup-shop-now", ManualID("shop"))
 	assert.Equal(t, "canvasback-drill-shop", DrillID("shop"))
 	assert.Equal(t, "canvasback-restore-shop", RestoreID("shop"))
 	assert.Equal(t, "copy: blocks, attempt 1, 10 of 20 bytes, 2 bytes/s", golden["progress"].(Progress).String())

@@ -29,10 +29,6 @@ func Queue(host string) string { return "canvasback@" + host }
 // also the schedule's ID: one database has one of the two, never both.
 func BackupID(database string) string { return "canvasback-backup-" + database }
 
-// ManualID is the workflow ID of a backup started by hand where no schedule
-// exists that could be triggered.
-func ManualID(database string) string { return BackupID(database) + "-now" }
-
 // BackupInput names what to back up. The worker looks the name up in its own
 // configuration; a path never travels.
 type BackupInput struct {

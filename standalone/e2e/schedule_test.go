@@ -41,7 +41,7 @@ func TestScheduleFromCreateToDelete(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 3, next.In(amsterdam).Hour())
 
-	assert.Contains(t, w.refused(failure.ScheduleConflict, "schedule", "create", "--schedule", "0 3 * * *"), "has a schedule already")
+	assert.Contains(t, w.refused(failure.ScheduleConflict, "schedule", "create", "--schedule", "0 3 * * *"), "has a backup schedule already")
 	assert.Contains(t, w.refused(failure.ScheduleConflict, "cron", "--schedule", "0 3 * * *"), "has a schedule")
 
 	w.do(&d, "schedule", "pause", "--note", "the disk is full")
@@ -155,7 +155,7 @@ func TestEnsureSchedule(t *testing.T) {
 	assert.True(t, ensure(spec), "made")
 	var d scheduleDoc
 	w.do(&d, "schedule", "pause")
-	h := app.Schedule(t.Context(), c, w.name())
+	h := app.Schedule(t.Context(), c, app.TaskBackup, w.name())
 	before, err := h.Describe(t.Context())
 	require.NoError(t, err)
 	assert.False(t, ensure(spec), "the same again")
@@ -187,7 +187,7 @@ func TestScheduleThatWasChangedElsewhere(t *testing.T) {
 			w.do(&d, "schedule", "describe")
 			require.False(t, d.Edited, "as it was made")
 
-			h := app.Schedule(t.Context(), c, w.name())
+			h := app.Schedule(t.Context(), c, app.TaskBackup, w.name())
 			changes := map[string]func(s *client.Schedule){
 				"another time":    func(s *client.Schedule) { s.Spec.Intervals = []client.ScheduleIntervalSpec{{Every: time.Hour}} },
 				"another zone":    func(s *client.Schedule) { s.Spec.TimeZoneName = "Asia/Tokyo" },
