@@ -26,11 +26,17 @@ type Runner struct {
 	Config *config.Config
 	Repo   *repo.Repo
 	fs     vfs.FS
+	clock  func() time.Time // nil: the machine's
 }
 
 // New opens the repository that cfg names and checks that it can be written.
-func New(cfg *config.Config) (*Runner, error) {
-	fsys := vfs.OS()
+func New(cfg *config.Config) (*Runner, error) { return NewOn(vfs.OS(), cfg, time.Now) }
+
+// NewOn is New on another file system and by another clock, by which leases
+// and the age of what was left behind are measured. The engine opens the files
+// of the machine whatever fsys is: on a file system in memory a backup can be
+// verified by its bytes only.
+func NewOn(fsys vfs.FS, cfg *config.Config, clock func() time.Time) (*Runner, error) {
 	r, err := repo.Open(fsys, cfg.Repository)
 	if err != nil {
 		return nil, err
@@ -38,7 +44,14 @@ func New(cfg *config.Config) (*Runner, error) {
 	if err := r.CheckWritable(); err != nil {
 		return nil, err
 	}
-	return &Runner{Config: cfg, Repo: r, fs: fsys}, nil
+	return &Runner{Config: cfg, Repo: r, fs: fsys, clock: clock}, nil
+}
+
+func (r *Runner) now() time.Time {
+	if r.clock == nil {
+		return time.Now()
+	}
+	return r.clock()
 }
 
 func (r *Runner) database(name string) (*config.Database, error) {

@@ -71,7 +71,7 @@ func (r *Runner) Copy(ctx context.Context, in job.CopyInput, progress func(job.P
 	if err != nil || m != nil {
 		return copyResult(m), err
 	}
-	if _, err := r.Repo.Sweep(d.Name, staleAfter, time.Now()); err != nil {
+	if _, err := r.Repo.Sweep(d.Name, staleAfter, r.now()); err != nil {
 		return res, err
 	}
 	if m, err = r.copyInto(ctx, d, key, progress); err != nil {
@@ -86,7 +86,7 @@ func (r *Runner) copyInto(ctx context.Context, d *config.Database, key string, p
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, stage.Close()) }()
-	started := time.Now().UTC().Truncate(time.Millisecond)
+	started := r.now().UTC().Truncate(time.Millisecond)
 	meter := newMeter("copy", progress)
 	options, err := r.copyOptions(d, stage.Dir())
 	if err != nil {
@@ -238,7 +238,7 @@ func (r *Runner) Prune(ctx context.Context, in job.PruneInput) (res job.PruneRes
 	if err != nil {
 		return res, err
 	}
-	lease, err := r.Repo.Acquire(d.Name, in.Run, time.Now())
+	lease, err := r.Repo.Acquire(d.Name, in.Run, r.now())
 	if err != nil {
 		return res, err
 	}
@@ -257,7 +257,7 @@ func (r *Runner) remove(d *config.Database, may func(repo.Manifest) bool) (job.P
 		mayGo[m.ID] = may(m)
 		backups = append(backups, retention.Backup{ID: m.ID, Time: m.Started, State: string(m.State)})
 	}
-	for _, dec := range retention.Decide(time.Now(), backups, retention.Policy{KeepLast: d.Retention.KeepLast}) {
+	for _, dec := range retention.Decide(r.now(), backups, retention.Policy{KeepLast: d.Retention.KeepLast}) {
 		out := job.Decision{ID: dec.ID, Reason: dec.Reason}
 		if dec.Keep || !mayGo[dec.ID] {
 			res.Kept = append(res.Kept, out)
@@ -278,7 +278,7 @@ func (r *Runner) Abandon(ctx context.Context, in job.AbandonInput) (err error) {
 	if err != nil {
 		return err
 	}
-	lease, err := r.Repo.Acquire(d.Name, in.Run, time.Now())
+	lease, err := r.Repo.Acquire(d.Name, in.Run, r.now())
 	if failure.Of(err) == failure.Busy {
 		return nil // another run has taken over; it sweeps
 	}
@@ -308,9 +308,9 @@ func (r *Runner) Abandon(ctx context.Context, in job.AbandonInput) (err error) {
 // lease takes the database for one step of the run; the returned function ends
 // the step and keeps the database for the run's next one.
 func (r *Runner) lease(database, run string) (func() error, error) {
-	l, err := r.Repo.Acquire(database, run, time.Now())
+	l, err := r.Repo.Acquire(database, run, r.now())
 	if err != nil {
 		return nil, err
 	}
-	return func() error { return l.Close(time.Now().Add(leaseBetween)) }, nil
+	return func() error { return l.Close(r.now().Add(leaseBetween)) }, nil
 }
