@@ -34,7 +34,7 @@ var golden = map[string]any{
 		BytesRead: 2 << 30, BytesResumed: 5 << 20, Seconds: 1.5},
 	"verify_input": VerifyInput{Database: "shop", ID: "20261123T034600Z-i42-1f3a", Run: "0198c1b2"},
 	"verify_result": VerifyResult{State: "structure", Level: "bytes", Engine: "v1.5.6", Tables: 3, Rows: 12345, Seconds: 0.5,
-		Reason: "the engine is too old"},
+		Reason: "the engine is too old", Blocks: 17, Assertions: 2},
 	"prune_input":   PruneInput{Database: "shop", Run: "0198c1b2"},
 	"prune_result":  PruneResult{Kept: []Decision{{ID: "20261123T034600Z-i42-1f3a", Reason: "newest verified"}}, Removed: decisions},
 	"restore_input": RestoreInput{Database: "shop", Backup: "latest", At: &at, Target: "spare", KeepOld: true},

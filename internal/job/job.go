@@ -110,6 +110,9 @@ type VerifyResult struct {
 	Rows    int64   `json:"rows"`
 	Seconds float64 `json:"seconds"`
 	Reason  string  `json:"reason,omitempty"`
+	// Blocks and Assertions count what was checked.
+	Blocks     int64 `json:"blocks,omitempty"`
+	Assertions int   `json:"assertions,omitempty"`
 }
 
 // PruneInput asks for the retention policy to be applied.
