@@ -77,9 +77,12 @@ type File struct {
 	SHA256 string `json:"sha256"`
 }
 
-// Verification is the evidence of the last verification.
+// Verification is the evidence of the last verification. Level is the one that
+// was reached, Asked the one that was to be reached; manifests of earlier
+// releases do not have it.
 type Verification struct {
 	Level      string      `json:"level"`
+	Asked      string      `json:"asked,omitempty"`
 	Engine     string      `json:"engine"`
 	At         time.Time   `json:"at"`
 	Seconds    float64     `json:"seconds"`
