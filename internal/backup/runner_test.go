@@ -61,6 +61,7 @@ func states(t *testing.T, r *backup.Runner) []repo.State {
 
 func TestBackup(t *testing.T) {
 	r := newRunner(t, func(d *config.Database) {
+		d.Verify.Level = config.LevelAssert
 		d.Assertions = []config.Assertion{{Name: "all there", SQL: "SELECT count(*) FROM orders", Expect: "50001", Timeout: config.Duration(time.Minute)}}
 	}, orders...)
 	sum, err := r.Backup(context.Background(), "shop", nil)
@@ -101,6 +102,7 @@ func TestBackupThatDoesNotVerify(t *testing.T) {
 	r := newRunner(t, nil, orders...)
 	good, err := r.Backup(context.Background(), "shop", nil)
 	require.NoError(t, err)
+	r.Config.Databases[0].Verify.Level = config.LevelAssert
 	r.Config.Databases[0].Assertions = []config.Assertion{{Name: "impossible", SQL: "SELECT count(*) FROM orders", Expect: "1", Timeout: config.Duration(time.Minute)}}
 	copies := map[string]bool{}
 	_, err = r.Backup(context.Background(), "shop", func(p job.Progress) {
@@ -116,6 +118,59 @@ func TestBackupThatDoesNotVerify(t *testing.T) {
 	latest, err := r.Repo.Get("shop", repo.Latest)
 	require.NoError(t, err)
 	assert.Equal(t, good.Manifest.ID, latest.ID)
+}
+
+// Neither verified nor bad: one copy is made, and the list says why it is not
+// verified.
+func TestBackupThatTheEngineHasNoTimeOrMemoryFor(t *testing.T) {
+	tests := []struct {
+		name   string
+		verify config.Verify
+		kind   *failure.Kind
+	}{
+		{"time", config.Verify{Level: config.LevelFull, Timeout: config.Duration(time.Millisecond)}, failure.VerifyTimeout},
+		{"memory", config.Verify{Level: config.LevelFull, Timeout: config.Duration(time.Minute), MemoryLimit: "1KB"}, failure.VerifyMemory},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRunner(t, func(d *config.Database) { d.Verify = tt.verify }, orders...)
+			_, err := r.Backup(context.Background(), "shop", nil)
+			require.Error(t, err)
+			assert.Equal(t, tt.kind, failure.Of(err), err)
+			list, err := r.Repo.List("shop")
+			require.NoError(t, err)
+			require.Len(t, list, 1, "no fresh copy is made for it")
+			assert.Equal(t, repo.StateCopied, list[0].State)
+			require.NotNil(t, list[0].Verification)
+			assert.Positive(t, list[0].Verification.Blocks)
+			assert.Contains(t, list[0].Verification.Reason, "could not be verified")
+			_, err = r.Repo.Get("shop", repo.Latest)
+			assert.Equal(t, failure.UnknownBackup, failure.Of(err), "it does not count")
+
+			// With what it lacked it is verified, and stays so without.
+			lacking := r.Config.Databases[0].Verify
+			r.Config.Databases[0].Verify = config.Verify{Level: config.LevelFull, Timeout: config.Duration(time.Minute)}
+			res, err := r.Verify(context.Background(), job.VerifyInput{Database: "shop", ID: list[0].ID, Run: "run-2"}, nil)
+			require.NoError(t, err)
+			assert.Equal(t, "verified", res.State)
+			assert.Positive(t, res.Blocks)
+			r.Config.Databases[0].Verify = lacking
+			_, err = r.Verify(context.Background(), job.VerifyInput{Database: "shop", ID: list[0].ID, Run: "run-2"}, nil)
+			assert.Equal(t, tt.kind, failure.Of(err))
+			assert.Equal(t, []repo.State{repo.StateVerified}, states(t, r))
+		})
+	}
+}
+
+func TestBackupAsksAssertionsAtTheirLevelOnly(t *testing.T) {
+	r := newRunner(t, func(d *config.Database) {
+		d.Verify.Level = config.LevelFull
+		d.Assertions = []config.Assertion{{Name: "impossible", SQL: "SELECT 1", Expect: "2", Timeout: config.Duration(time.Minute)}}
+	}, orders...)
+	sum, err := r.Backup(context.Background(), "shop", nil)
+	require.NoError(t, err)
+	assert.Equal(t, "full", sum.Manifest.Verification.Level)
+	assert.Empty(t, sum.Manifest.Verification.Assertions)
 }
 
 func TestCopyAgainReturnsWhatTheRunMade(t *testing.T) {

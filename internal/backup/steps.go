@@ -151,7 +151,9 @@ func copyResult(m *repo.Manifest) job.CopyResult {
 }
 
 // Verify checks the backup and moves its manifest to verified, structure or
-// failed. A verdict against the copy is an error of kind BackupBad too.
+// failed. A verdict against the copy is an error of kind BackupBad too. Where
+// the engine ran out of time or memory, VerifyTimeout or VerifyMemory, the state
+// stays as it is, and a copied backup shows the reason.
 func (r *Runner) Verify(ctx context.Context, in job.VerifyInput, progress func(job.Progress)) (res job.VerifyResult, err error) {
 	d, err := r.database(in.Database)
 	if err != nil {
@@ -173,6 +175,10 @@ func (r *Runner) Verify(ctx context.Context, in job.VerifyInput, progress func(j
 	case errors.Is(verdict, verify.ErrStructure):
 		m.State, m.Failure = repo.StateStructure, ""
 		verdict = nil
+	case verify.Undecided(verdict):
+		if m.State != repo.StateCopied {
+			return res, verdict // what an earlier verification found holds
+		}
 	case kind == failure.BackupBad:
 		m.State, m.Failure = repo.StateFailed, verdict.Error()
 	default:
@@ -180,6 +186,9 @@ func (r *Runner) Verify(ctx context.Context, in job.VerifyInput, progress func(j
 	}
 	if err := r.Repo.Replace(m); err != nil {
 		return res, err
+	}
+	if verify.Undecided(verdict) {
+		return res, verdict
 	}
 	if verdict != nil {
 		_, err := r.remove(d, func(m repo.Manifest) bool { return m.State == repo.StateFailed })
@@ -213,7 +222,12 @@ func (r *Runner) check(ctx context.Context, d *config.Database, m *repo.Manifest
 	return err
 }
 
+// assertions are those that a backup's verification asks: at a lower level
+// none.
 func assertions(d *config.Database) []engine.Assertion {
+	if d.Verify.Level != config.LevelAssert {
+		return nil
+	}
 	var out []engine.Assertion
 	for _, a := range d.Assertions {
 		out = append(out, engine.Assertion{Name: a.Name, SQL: a.SQL, Expect: a.Expect, Timeout: time.Duration(a.Timeout)})
@@ -225,6 +239,7 @@ func verifyResult(m *repo.Manifest) job.VerifyResult {
 	res := job.VerifyResult{State: string(m.State)}
 	if v := m.Verification; v != nil {
 		res.Level, res.Engine, res.Tables, res.Seconds, res.Reason = v.Level, v.Engine, len(v.Tables), v.Seconds, v.Reason
+		res.Blocks, res.Assertions = v.Blocks, len(v.Assertions)
 		for _, t := range v.Tables {
 			res.Rows += t.Rows
 		}

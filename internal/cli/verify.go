@@ -19,7 +19,7 @@ import (
 
 func newVerifyCommand(a *app) *cobra.Command {
 	s := &stored{}
-	var file, keyFile string
+	var file, keyFile, level string
 	cmd := &cobra.Command{
 		Use:   "verify --repository DIR --database NAME",
 		Short: "Verify a backup anew: its bytes, its blocks, every row",
@@ -28,8 +28,16 @@ block, open it with DuckDB and read every column of every table. The outcome
 goes into the manifest. A backup that does not pass becomes "failed" and no
 longer counts; the exit status is 4.
 
-With --config, the limits and the assertions of the database in the worker's
-configuration file apply.`,
+With --config, the limits, the level and the assertions of the database in the
+worker's configuration file apply. --level overrides the level:
+
+  bytes   (L1) the files' hashes, the blocks' checksums, whole commits in the WAL
+  open    (L2) and DuckDB opens it and counts the rows of each table
+  full    (L3) and reads every column of every row; the default
+  assert  (L4) and the assertions of the configuration hold; the default with them
+
+An engine that runs out of time or memory decides nothing: the backup keeps its
+state.`,
 		Example: `  starter verify --repository /backups --database shop
   starter verify --repository /backups --database shop --backup 20261123T034600Z-i42-1f3a --json`,
 		RunE: func(*cobra.Command, []string) error {
@@ -40,6 +48,9 @@ configuration file apply.`,
 			if keyFile != "" {
 				db.KeyFile = keyFile
 			}
+			if err := setLevel(db, level); err != nil {
+				return err
+			}
 			return a.verify(s, db)
 		},
 	}
@@ -48,7 +59,27 @@ configuration file apply.`,
 	s.backupFlag(cmd)
 	keyFileFlag(cmd, &keyFile)
 	cmd.Flags().StringVar(&file, "config", "", "configuration `FILE` of the worker")
+	cmd.Flags().StringVar(&level, "level", "", "how deep: bytes, open, full or assert, or L1 to L4 (`LEVEL`)")
 	return cmd
+}
+
+// setLevel overrides the level that the configuration says.
+func setLevel(db *config.Database, level string) error {
+	if level == "" {
+		return nil
+	}
+	level = config.NormalLevel(level)
+	switch level {
+	case config.LevelBytes, config.LevelOpen, config.LevelFull:
+	case config.LevelAssert:
+		if len(db.Assertions) == 0 {
+			return failure.Errorf(failure.Usage, "--level assert: no assertions: name a configuration file with some (--config)")
+		}
+	default:
+		return failure.Errorf(failure.Usage, "--level %s: not one of bytes, open, full, assert", level)
+	}
+	db.Verify.Level = level
+	return nil
 }
 
 // verifyOptions are those of the database in the file, or the defaults.
@@ -79,13 +110,21 @@ func (a *app) verify(s *stored, db *config.Database) error {
 	v, verdict := a.runVerify(r, m, db)
 	structure := errors.Is(verdict, verify.ErrStructure)
 	bad := verdict != nil && !structure && failure.Of(verdict) == failure.BackupBad
+	undecided := verify.Undecided(verdict)
 	switch {
+	case undecided && m.State == repo.StateCopied:
+		m.Verification = v // nothing better is known: the reason shows in the list
+		return errors.Join(verdict, r.Replace(m))
 	case verdict != nil && !structure && !bad:
-		return verdict // an accident of this machine says nothing about the backup
+		return verdict // it says nothing about the backup
+	case verdict == nil && m.State == repo.StateFailed && shallower(v, m):
+		return failure.Errorf(failure.BackupBad, "backup %s passes at level %s, but it failed at a deeper one: verify it at that: %s", m.ID, v.Level, m.Failure)
+	case verdict == nil && m.State != repo.StateCopied && shallower(v, m):
+		// The bytes are the same: what was found at the deeper level holds.
 	case structure && m.State == repo.StateVerified:
 		// A newer engine has opened it: what this one cannot read takes nothing
 		// away from that.
-	case verdict == nil && m.State == repo.StateFailed && hadAssertions(m) && len(db.Assertions) == 0:
+	case verdict == nil && m.State == repo.StateFailed && hadAssertions(m) && len(v.Assertions) == 0:
 		return failure.Errorf(failure.BackupBad, "backup %s reads well but failed its assertions, which only --config can ask again: %s", m.ID, m.Failure)
 	default:
 		record(m, v, verdict, structure)
@@ -104,6 +143,20 @@ func (a *app) verify(s *stored, db *config.Database) error {
 		return &partial{verdict}
 	}
 	return nil
+}
+
+// depth orders the levels. Assertions are another question, which hadAssertions
+// answers.
+var depth = map[string]int{verify.LevelBytes: 1, verify.LevelOpen: 2, verify.LevelFull: 3, verify.LevelAssert: 3}
+
+// shallower tells whether v was asked for at a lower level than the evidence
+// that the manifest has; evidence that does not say was asked for in full.
+func shallower(v *repo.Verification, m *repo.Manifest) bool {
+	before := depth[verify.LevelFull]
+	if m.Verification != nil && m.Verification.Asked != "" {
+		before = depth[m.Verification.Asked]
+	}
+	return depth[v.Level] < before
 }
 
 func hadAssertions(m *repo.Manifest) bool {
@@ -145,6 +198,9 @@ func (a *app) runVerify(r *repo.Repo, m *repo.Manifest, db *config.Database) (v 
 	}
 	var assertions []engine.Assertion
 	for _, x := range db.Assertions {
+		if db.Verify.Level != config.LevelAssert {
+			break
+		}
 		assertions = append(assertions, engine.Assertion{Name: x.Name, SQL: x.SQL, Expect: x.Expect, Timeout: time.Duration(x.Timeout)})
 	}
 	bar := a.progress()

@@ -21,6 +21,7 @@ type Database struct {
 	Hold          Hold        `yaml:"hold"`
 	Copy          Copy        `yaml:"copy"`
 	Verify        Verify      `yaml:"verify"`
+	Engine        Engine      `yaml:"engine"`
 	Retention     Retention   `yaml:"retention"`
 	Drill         Drill       `yaml:"drill"`
 	Restore       Restore     `yaml:"restore"`
@@ -80,12 +81,26 @@ type Copy struct {
 	Timeout   Duration `yaml:"timeout"`       // for all attempts of one activity, default 6h
 }
 
+// Levels of verification; a file may also say L1 to L4, in any case.
+const (
+	LevelBytes  = "bytes"
+	LevelOpen   = "open"
+	LevelFull   = "full"
+	LevelAssert = "assert"
+)
+
 // Verify says how deep a copy is checked.
 type Verify struct {
-	Level       string   `yaml:"level"`        // bytes, open or full (default)
+	Level       string   `yaml:"level"`        // bytes, open, full or assert; default: assert where there are assertions, else full
 	MemoryLimit string   `yaml:"memory_limit"` // DuckDB's form, "2GB"
 	Threads     int      `yaml:"threads"`
 	Timeout     Duration `yaml:"timeout"` // default 1h
+}
+
+// Engine is the DuckDB that verifies copies. Without a command it is the one
+// linked into this program.
+type Engine struct {
+	Command []string `yaml:"command"` // argv of a DuckDB command-line shell, run without a shell: [/usr/bin/duckdb]
 }
 
 // Retention is the prune policy.
@@ -93,7 +108,8 @@ type Retention struct {
 	KeepLast int `yaml:"keep_last"` // default 10
 }
 
-// Assertion is a query on the copy and the value it must return.
+// Assertion is a query on the copy and the value it must return. Verification
+// asks it at level assert, and each drill.
 type Assertion struct {
 	Name    string   `yaml:"name"`
 	SQL     string   `yaml:"sql"`

@@ -1,7 +1,9 @@
 package config
 
 import (
+	"fmt"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -14,7 +16,7 @@ const (
 	DefaultSettle            = Duration(5 * time.Second)
 	DefaultCopyAttempts      = 60
 	DefaultCopyTimeout       = Duration(6 * time.Hour)
-	DefaultVerifyLevel       = "full"
+	DefaultVerifyLevel       = LevelFull // without assertions
 	DefaultVerifyTimeout     = Duration(time.Hour)
 	DefaultAssertionTimeout  = Duration(time.Minute)
 )
@@ -42,6 +44,10 @@ func (c *Config) fillIn() {
 		setDefault(&d.Copy.Clone, CloneAuto)
 		setDefault(&d.Copy.Attempts, DefaultCopyAttempts)
 		setDefault(&d.Copy.Timeout, DefaultCopyTimeout)
+		d.Verify.Level = NormalLevel(d.Verify.Level)
+		if len(d.Assertions) > 0 {
+			setDefault(&d.Verify.Level, LevelAssert)
+		}
 		setDefault(&d.Verify.Level, DefaultVerifyLevel)
 		setDefault(&d.Verify.Timeout, DefaultVerifyTimeout)
 		setDefault(&d.Retention.KeepLast, DefaultKeepLast)
@@ -50,6 +56,21 @@ func (c *Config) fillIn() {
 			setDefault(&d.Assertions[j].Timeout, DefaultAssertionTimeout)
 		}
 	}
+}
+
+// levels are the names of the levels of verification, L1 first.
+var levels = []string{LevelBytes, LevelOpen, LevelFull, LevelAssert}
+
+// NormalLevel is the name of a level of verification that was written as its
+// name or as L1 to L4, in any case. What is neither comes back as it is.
+func NormalLevel(level string) string {
+	lower := strings.ToLower(level)
+	for i, name := range levels {
+		if lower == name || lower == fmt.Sprintf("l%d", i+1) {
+			return name
+		}
+	}
+	return level
 }
 
 func setDefault[T comparable](v *T, to T) {

@@ -162,7 +162,7 @@ func (c *Config) absolute(dir string) {
 		d.Drill.Directory = from(d.Drill.Directory)
 		d.Restore.absolute(from)
 		// A bare command name is looked up in PATH.
-		for _, cmd := range [][]string{d.Checkpoint.Command, d.Hold.Command} {
+		for _, cmd := range [][]string{d.Checkpoint.Command, d.Hold.Command, d.Engine.Command} {
 			if len(cmd) > 0 && strings.Contains(cmd[0], "/") {
 				cmd[0] = from(cmd[0])
 			}

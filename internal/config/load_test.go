@@ -63,6 +63,7 @@ func TestLoad(t *testing.T) {
 				Deadline: Duration(2 * time.Minute), OnError: "fail"},
 			Copy:       Copy{Bandwidth: 64e6, Settle: Duration(90 * time.Second), Barrier: true, Clone: CloneNever, Network: true, Attempts: 7, Timeout: Duration(2 * time.Hour)},
 			Verify:     Verify{Level: "open", MemoryLimit: "2GB", Threads: 3, Timeout: Duration(10 * time.Minute)},
+			Engine:     Engine{Command: []string{dir + "/bin/duckdb", "-unsigned"}},
 			Retention:  Retention{KeepLast: KeepAll},
 			Drill:      Drill{Backup: "random", Level: "assert", Directory: dir + "/scratch"},
 			Restore:    Restore{Targets: map[string]string{"live": "/srv/shop.duckdb", "spare": dir + "/spare.duckdb"}},
@@ -89,7 +90,8 @@ databases:
     checkpoint: {mode: command, command: [bin/fold, --now], timeout: 10s, on_error: fail}
     hold: {mode: command, command: [bin/hold, quietly], timeout: 5s, deadline: 2m, on_error: fail}
     copy: {bandwidth: 64MB, settle: 1m30s, barrier: true, clone: never, allow_network: true, attempts: 7, timeout: 2h}
-    verify: {level: open, memory_limit: 2GB, threads: 3, timeout: 10m}
+    verify: {level: L2, memory_limit: 2GB, threads: 3, timeout: 10m}
+    engine: {command: [bin/duckdb, -unsigned]}
     retention: {keep_last: -1}
     drill: {backup: random, directory: scratch}
     restore: {targets: {live: /srv/shop.duckdb, spare: spare.duckdb}}
@@ -156,8 +158,13 @@ func TestLoadRefuses(t *testing.T) {
 			":9: databases[0].verify.timeout: -1s is no time limit: more than 0"}},
 		{"words", head + "  engine_version: 1.4\n  verify: {level: deep, memory_limit: lots}\n", []string{
 			`:6: databases[0].engine_version: "1.4" is not a DuckDB version such as 1.4.1`,
-			`:7: databases[0].verify.level: "deep" is not one of bytes, open, full`,
+			`:7: databases[0].verify.level: "deep" is not one of bytes, open, full, assert`,
 			`:7: databases[0].verify.memory_limit: "lots" is not a size such as 512MB or 2GB`}},
+		{"levels that cannot be", head + "  verify: {level: L5}\n- name: b\n  path: /srv/b\n  verify: {level: L4}\n  engine: {command: []}\n- name: c\n  path: /srv/c\n  engine: {command: ['']}\n", []string{
+			`:6: databases[0].verify.level: "L5" is not one of bytes, open, full, assert`,
+			":9: databases[1].verify.level: assert without assertions: name some, or say full",
+			":10: databases[1].engine.command: no program: name a DuckDB command-line shell, such as [/usr/bin/duckdb]",
+			":13: databases[2].engine.command: no program: name a DuckDB command-line shell, such as [/usr/bin/duckdb]"}},
 		{"one hold for two", head + "  hold: {mode: http, url: http://127.0.0.1:1/hold}\n- name: b\n  path: /srv/b\n  hold: {mode: http, url: http://127.0.0.1:1/hold}\n", []string{
 			":9: databases[1].hold.url: http://127.0.0.1:1/hold is the hold of databases[0] already: each database needs one of its own"}},
 		{"key of what the worker opens itself", head + "  key_file: k\n  checkpoint: {mode: open}\n", []string{

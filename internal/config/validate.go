@@ -114,10 +114,14 @@ func (d *Database) check(at string) []fault {
 	k.require(d.Copy.Attempts >= 1, "copy.attempts", "%d is not a number of attempts: at least 1", d.Copy.Attempts)
 	k.require(d.Copy.Timeout > 0, "copy.timeout", "%s is no time limit: more than 0", d.Copy.Timeout)
 
-	k.require(slices.Contains([]string{"bytes", "open", "full"}, d.Verify.Level), "verify.level", "%q is not one of bytes, open, full", d.Verify.Level)
+	k.require(slices.Contains(levels, d.Verify.Level), "verify.level", "%q is not one of bytes, open, full, assert", d.Verify.Level)
+	k.require(d.Verify.Level != LevelAssert || len(d.Assertions) > 0, "verify.level", "assert without assertions: name some, or say full")
 	k.require(validMemory(d.Verify.MemoryLimit), "verify.memory_limit", "%q is not a size such as 512MB or 2GB", d.Verify.MemoryLimit)
 	k.require(d.Verify.Threads >= 0, "verify.threads", "%d is negative", d.Verify.Threads)
 	k.require(d.Verify.Timeout > 0, "verify.timeout", "%s is no time limit: more than 0", d.Verify.Timeout)
+
+	k.require(d.Engine.Command == nil || len(d.Engine.Command) > 0 && d.Engine.Command[0] != "", "engine.command",
+		"no program: name a DuckDB command-line shell, such as [/usr/bin/duckdb]")
 
 	k.require(d.Retention.KeepLast >= 1 || d.Retention.KeepLast == KeepAll, "retention.keep_last",
 		"%d is not a number of backups: at least 1, or -1 to keep all", d.Retention.KeepLast)

@@ -14,7 +14,7 @@ func (s *session) assert(ctx context.Context, assertions []Assertion) []Assertio
 		r := AssertionResult{Name: a.Name}
 		got, err := s.value(ctx, a)
 		if err != nil {
-			r.Error = shorten(err.Error())
+			r.Error, r.Undecided = shorten(err.Error()), undecided(err)
 		} else {
 			r.Passed = got == a.Expect
 			r.Got = shorten(got)
@@ -24,12 +24,26 @@ func (s *session) assert(ctx context.Context, assertions []Assertion) []Assertio
 	return results
 }
 
+// errNoResult is wrapped by the cause of a query that took too long.
+var errNoResult = errors.New("no result")
+
+func undecided(err error) string {
+	switch {
+	case errors.Is(err, errNoResult):
+		return UndecidedTime
+	case classify(err).Class == classMemory:
+		return UndecidedMemory
+	default:
+		return ""
+	}
+}
+
 // value runs a query that must return one row of one column. As a subquery it
 // can be nothing but a query.
 func (s *session) value(ctx context.Context, a Assertion) (string, error) {
 	if a.Timeout > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, a.Timeout, fmt.Errorf("no result after %s", a.Timeout))
+		ctx, cancel = context.WithTimeoutCause(ctx, a.Timeout, fmt.Errorf("%w after %s", errNoResult, a.Timeout))
 		defer cancel()
 	}
 	query := strings.TrimRight(a.SQL, "; \t\r\n")

@@ -15,10 +15,19 @@ var accidents = []string{
 	"No space left on device",
 	"Disk quota exceeded",
 	"Input/output error",
-	"Cannot allocate memory",
 	"Too many open files",
 	"Permission denied",
 	"Read-only file system",
+}
+
+// memoryTexts are parts of the texts of engines, and of what a runtime prints
+// before it aborts, that speak of missing memory.
+var memoryTexts = []string{
+	"Out of Memory Error",
+	"Cannot allocate memory",
+	"std::bad_alloc",
+	"runtime: out of memory",
+	"runtime: cannot allocate memory",
 }
 
 var (
@@ -33,8 +42,9 @@ func classify(err error) *childError {
 	c := &childError{Class: classRejected, Text: shorten(text)}
 	var de *duckdb.Error
 	switch {
-	case errors.As(err, &de) && de.Type == duckdb.ErrorTypeOutOfMemory:
-		c.Class = classResources
+	case errors.As(err, &de) && de.Type == duckdb.ErrorTypeOutOfMemory, containsAny(text, memoryTexts):
+		text, _, _ = strings.Cut(text, "\n\nPossible solutions") // general advice of the engine's
+		c.Class, c.Text = classMemory, shorten(text)
 	case strings.Contains(text, "Could not set lock on file"):
 		c.Class = classLocked
 	case tooNew(text):

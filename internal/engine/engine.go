@@ -18,19 +18,26 @@ import (
 var (
 	// ErrRejected: the engine opened or read the copy and reported an error.
 	ErrRejected = errors.New("engine: the engine rejects the database")
-	// ErrCrashed: the child died (signal, abort, out of memory) or wrote garbage.
+	// ErrCrashed: the child died (signal, abort) or wrote garbage.
 	ErrCrashed = errors.New("engine: the engine crashed on the database")
-	// ErrTimeout: the child did not finish in the given time and was killed.
-	ErrTimeout = errors.New("engine: the engine did not finish in time")
 	// ErrTooNew: the storage version is newer than the engine can read.
 	ErrTooNew = errors.New("engine: the database needs a newer engine")
 )
 
+// What the child could not decide: the file is neither proved nor refuted.
+var (
+	// ErrTimeout: the child did not finish in the given time and was killed.
+	ErrTimeout = errors.New("engine: the engine did not finish in time")
+	// ErrMemory: the child ran into its memory limit, found no memory, or was
+	// killed by somebody else, which is what the kernel does when memory is short.
+	ErrMemory = errors.New("engine: the engine ran out of memory")
+)
+
 // Accidents that say nothing about the file.
 var (
-	// ErrResources: the engine ran into its memory limit, a full or failing
-	// disk, or a missing permission.
-	ErrResources = errors.New("engine: the engine lacks memory, disk or permission here")
+	// ErrResources: the engine ran into a full or failing disk, or a missing
+	// permission.
+	ErrResources = errors.New("engine: the engine lacks disk or permission here")
 	// ErrLocked: another process holds the database open; the text names it.
 	ErrLocked = errors.New("engine: another process holds the database")
 	// ErrKey: an encrypted file was asked for without its key.
@@ -92,7 +99,16 @@ type AssertionResult struct {
 	Got    string `json:"got"`
 	Error  string `json:"error,omitempty"`
 	Passed bool   `json:"passed"`
+	// Undecided is set where Error says nothing about the database: UndecidedTime
+	// or UndecidedMemory.
+	Undecided string `json:"undecided,omitempty"`
 }
+
+// What AssertionResult.Undecided may be.
+const (
+	UndecidedTime   = "time"   // no result within the assertion's time limit
+	UndecidedMemory = "memory" // the query ran into the memory limit
+)
 
 // Scan opens the database in a child process and reads it. A request that may
 // write is checkpointed after the reading, opened again read-only and must

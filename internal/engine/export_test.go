@@ -25,6 +25,19 @@ func AddTestRequests() {
 	}
 	add("kill", func(*replies) { _ = syscall.Kill(os.Getpid(), syscall.SIGKILL) })
 	add("segv", func(*replies) { _ = syscall.Kill(os.Getpid(), syscall.SIGSEGV); time.Sleep(time.Hour) })
+	add("abort", func(*replies) { _ = syscall.Kill(os.Getpid(), syscall.SIGABRT); time.Sleep(time.Hour) })
+	add("bad_alloc", func(*replies) {
+		fmt.Fprintln(os.Stderr, "terminate called after throwing an instance of 'std::bad_alloc'")
+		_ = syscall.Kill(os.Getpid(), syscall.SIGABRT)
+		time.Sleep(time.Hour)
+	})
+	add("go memory", func(*replies) {
+		const limit = 4 << 30 // address space, in bytes
+		if err := syscall.Setrlimit(syscall.RLIMIT_AS, &syscall.Rlimit{Cur: limit, Max: limit}); err != nil {
+			panic(err)
+		}
+		fmt.Println(len(make([]byte, limit)))
+	})
 	add("panic", func(*replies) { panic("the engine gave up") })
 	add("exit", func(*replies) { os.Exit(0) })
 	add("status", func(out *replies) { _ = out.send(reply{Report: &ScanReport{}}); os.Exit(3) })

@@ -67,7 +67,22 @@ func run(ctx context.Context, req request, timeout time.Duration, progress func(
 	case errors.Is(context.Cause(runCtx), ErrTimeout):
 		return nil, fmt.Errorf("%w %s: killed after %s", ErrTimeout, req.Path, timeout)
 	}
-	return nil, fmt.Errorf("%w %s: %s", ErrCrashed, req.Path, describe(cmd, lineErr, stderr))
+	return nil, fmt.Errorf("%w %s: %s", deathOf(cmd.ProcessState, lineErr, stderr), req.Path, describe(cmd, lineErr, stderr))
+}
+
+// deathOf tells a child that found no memory from one that crashed. A child
+// that nobody here killed and that a SIGKILL ended was most likely chosen by
+// the kernel to make room.
+func deathOf(state *os.ProcessState, lineErr error, stderr *headTail) error {
+	status, _ := state.Sys().(syscall.WaitStatus)
+	switch {
+	case lineErr != nil || state.Success():
+		return ErrCrashed
+	case status.Signaled() && status.Signal() == syscall.SIGKILL, containsAny(stderr.String(), memoryTexts):
+		return ErrMemory
+	default:
+		return ErrCrashed
+	}
 }
 
 func ended(ctx context.Context, path string) error {

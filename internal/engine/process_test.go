@@ -25,7 +25,10 @@ func TestChild(t *testing.T) {
 		want       error
 		text       string
 	}{
-		{"killed by a signal/crashed", "kill", engine.ErrCrashed, "signal: killed"},
+		{"killed by somebody else/no memory", "kill", engine.ErrMemory, "signal: killed"},
+		{"aborts without memory in C++/no memory", "bad_alloc", engine.ErrMemory, "std::bad_alloc"},
+		{"runs into its limit in Go/no memory", "go memory", engine.ErrMemory, "out of memory"},
+		{"aborts/crashed", "abort", engine.ErrCrashed, "SIGABRT"},
 		{"segmentation fault/crashed", "segv", engine.ErrCrashed, "SIGSEGV"},
 		{"panics/crashed with the head of stderr", "panic", engine.ErrCrashed, "the engine gave up"},
 		{"ends without an answer/crashed", "exit", engine.ErrCrashed, "it ended without an answer"},
@@ -68,7 +71,7 @@ func TestChild_context_ends_is_no_verdict(t *testing.T) {
 	cancel(cause)
 	err := <-result
 	require.ErrorIs(t, err, cause)
-	for _, verdict := range []error{engine.ErrRejected, engine.ErrCrashed, engine.ErrTimeout, engine.ErrTooNew} {
+	for _, verdict := range []error{engine.ErrRejected, engine.ErrCrashed, engine.ErrTimeout, engine.ErrMemory, engine.ErrTooNew} {
 		assert.NotErrorIs(t, err, verdict)
 	}
 	assert.ErrorIs(t, syscall.Kill(pid, 0), syscall.ESRCH, "the child is gone")

@@ -50,6 +50,7 @@ const (
 	classRejected  = "rejected"
 	classTooNew    = "too new"
 	classResources = "resources"
+	classMemory    = "memory"
 	classLocked    = "locked"
 	classSetup     = "setup"
 )
@@ -68,6 +69,8 @@ func (e *childError) err(path string) error {
 		return fmt.Errorf("%w %s: %s", ErrTooNew, path, e.Text)
 	case classResources:
 		return fmt.Errorf("%w: %s: %s", ErrResources, path, e.Text)
+	case classMemory:
+		return fmt.Errorf("%w: %s: %s", ErrMemory, path, e.Text)
 	case classLocked:
 		return fmt.Errorf("%w %s: %s", ErrLocked, path, e.Text)
 	default:

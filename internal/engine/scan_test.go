@@ -175,7 +175,7 @@ func resum(b []byte, off, size int) []byte {
 
 func TestScan_accidents_are_no_verdicts(t *testing.T) {
 	path := database(t, "CREATE TABLE a AS SELECT range AS i FROM range(10)")
-	verdicts := []error{engine.ErrRejected, engine.ErrCrashed, engine.ErrTimeout, engine.ErrTooNew}
+	verdicts := []error{engine.ErrRejected, engine.ErrCrashed, engine.ErrTooNew}
 	tests := []struct {
 		name   string
 		change func(*engine.ScanRequest)
@@ -196,7 +196,7 @@ func TestScan_accidents_are_no_verdicts(t *testing.T) {
 		}, nil, "question mark"},
 		{"no directory to spill to", func(r *engine.ScanRequest) { r.TempDir += "/not" }, fs.ErrNotExist, ""},
 		{"memory limit that nobody can parse", func(r *engine.ScanRequest) { r.MemoryLimit = "two" }, nil, "memory_limit"},
-		{"memory limit too small", func(r *engine.ScanRequest) { r.MemoryLimit = "1KB" }, engine.ErrResources, ""},
+		{"memory limit too small", func(r *engine.ScanRequest) { r.MemoryLimit = "1KB" }, engine.ErrMemory, ""},
 		{"unknown level", func(r *engine.ScanRequest) { r.Level = "deep" }, nil, `unknown level "deep"`},
 	}
 	for _, tt := range tests {
@@ -224,6 +224,8 @@ func TestClassify(t *testing.T) {
 		{"Failed to read WAL of version 4 - can only read version 3 and lower", "too new"},
 		{`IO Error: Could not write file "x": No space left on device`, "resources"},
 		{`IO Error: Could not read from file "x": Input/output error`, "resources"},
+		{"Out of Memory Error: could not allocate block of size 256.0 KiB (480.0 MiB/476.8 MiB used)", "memory"},
+		{`IO Error: Could not read from file "x": Cannot allocate memory`, "memory"},
 		{`IO Error: Could not set lock on file "x": Conflicting lock is held in /bin/a (PID 7)`, "locked"},
 		{"Corrupt database file: computed checksum 1 does not match", "rejected"},
 	}
@@ -248,7 +250,7 @@ func TestScan_assertions(t *testing.T) {
 		{"no row", "SELECT i FROM a WHERE i > 99", "", engine.AssertionResult{Error: "the query returned no row"}},
 		{"rows", "SELECT i FROM a", "0", engine.AssertionResult{Error: "the query returned more than one row"}},
 		{"columns", "SELECT 1, 2", "1", engine.AssertionResult{Error: "the query returned 2 columns"}},
-		{"endless", "SELECT count(*) FROM range(1000000000) a, range(1000000) b WHERE hash(a.range, b.range) = 1", "0", engine.AssertionResult{Error: "no result after 200ms"}},
+		{"endless", "SELECT count(*) FROM range(1000000000) a, range(1000000) b WHERE hash(a.range, b.range) = 1", "0", engine.AssertionResult{Error: "no result after 200ms", Undecided: engine.UndecidedTime}},
 	}
 	for _, writable := range []bool{false, true} {
 		req := request(t, path)

@@ -18,13 +18,16 @@ func read(ctx context.Context, req *Request, files parts, needsWrite bool, v *re
 	scan := engine.ScanRequest{
 		Path:        filepath.Join(req.Dir, files.main.Name),
 		Key:         req.Key,
-		Level:       engine.Level(req.Level),
+		Level:       engine.LevelFull,
 		Assertions:  req.Assertions,
 		TempDir:     req.Scratch,
 		MemoryLimit: req.MemoryLimit,
 		Threads:     req.Threads,
 		Timeout:     req.Timeout,
 		Progress:    func(done, total int) { req.Progress(PhaseRead, int64(done), int64(total)) },
+	}
+	if req.Level == LevelOpen {
+		scan.Level = engine.LevelOpen
 	}
 	before, err := identities(req, files)
 	if err != nil {
@@ -81,7 +84,11 @@ func engineVerdict(ctx context.Context, dir string, err error) error {
 		return fmt.Errorf("verify %s: %w", dir, context.Cause(ctx))
 	case errors.Is(err, engine.ErrTooNew):
 		return fmt.Errorf("%w: %s: %w", ErrStructure, dir, err)
-	case errors.Is(err, engine.ErrRejected), errors.Is(err, engine.ErrCrashed), errors.Is(err, engine.ErrTimeout):
+	case errors.Is(err, engine.ErrTimeout):
+		return failure.Errorf(failure.VerifyTimeout, "the backup could not be verified in time: %s: %w", dir, err)
+	case errors.Is(err, engine.ErrMemory):
+		return failure.Errorf(failure.VerifyMemory, "the backup could not be verified with this memory: %s: %w", dir, err)
+	case errors.Is(err, engine.ErrRejected), errors.Is(err, engine.ErrCrashed):
 		return bad("%s: %w", dir, err)
 	default:
 		return failure.Errorf(failure.Engine, "verify %s: %w", dir, err)
@@ -89,12 +96,12 @@ func engineVerdict(ctx context.Context, dir string, err error) error {
 }
 
 // assertions records what the operator's queries returned. One that does not
-// pass makes the backup bad.
+// hold makes the backup bad; one that found no time or no memory says nothing.
 func assertions(req *Request, report *engine.ScanReport, v *repo.Verification) error {
 	if len(report.Assertions) != len(req.Assertions) {
 		return failure.Errorf(failure.Engine, "verify %s: %d results of %d assertions", req.Dir, len(report.Assertions), len(req.Assertions))
 	}
-	var failed []string
+	var failed, late, starved []string
 	for i, r := range report.Assertions {
 		want := req.Assertions[i].Expect
 		got := r.Got
@@ -102,12 +109,25 @@ func assertions(req *Request, report *engine.ScanReport, v *repo.Verification) e
 			got = "error: " + r.Error
 		}
 		v.Assertions = append(v.Assertions, repo.Assertion{Name: r.Name, Got: got, Want: want, Passed: r.Passed})
-		if !r.Passed {
-			failed = append(failed, fmt.Sprintf("assertion %q: got %q, want %q", r.Name, got, want))
+		text := fmt.Sprintf("assertion %q: got %q, want %q", r.Name, got, want)
+		switch {
+		case r.Passed:
+		case r.Undecided == engine.UndecidedTime:
+			late = append(late, text)
+		case r.Undecided == engine.UndecidedMemory:
+			starved = append(starved, text)
+		default:
+			failed = append(failed, text)
 		}
 	}
-	if len(failed) > 0 {
+	switch {
+	case len(failed) > 0:
 		return bad("%s: %s", req.Dir, strings.Join(failed, "; "))
+	case len(late) > 0:
+		return failure.Errorf(failure.VerifyTimeout, "the backup could not be verified in time: %s: %s", req.Dir, strings.Join(late, "; "))
+	case len(starved) > 0:
+		return failure.Errorf(failure.VerifyMemory, "the backup could not be verified with this memory: %s: %s", req.Dir, strings.Join(starved, "; "))
+	default:
+		return nil
 	}
-	return nil
 }

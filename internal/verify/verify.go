@@ -9,8 +9,10 @@
 // Stored files are only read. A WAL that the engine cannot replay read-only is
 // read on a scratch copy, which is removed on every path.
 //
-// A verdict against the copy is a failure.BackupBad. An accident of this
-// machine (the context ended, a disk failed, the child could not run) never is.
+// A verdict against the copy is a failure.BackupBad. An engine that ran out of
+// time or memory decides nothing: failure.VerifyTimeout and VerifyMemory. An
+// accident of this machine (the context ended, a disk failed, the child could
+// not run) is none of these.
 package verify
 
 import (
@@ -32,11 +34,12 @@ import (
 // for it, or it is encrypted and there is no key.
 var ErrStructure = errors.New("verify: the backup cannot be opened here")
 
-// Levels of verification: each includes the ones before.
+// Levels of verification, also known as L1 to L4: each includes the ones before.
 const (
-	LevelBytes = "bytes" // steps 1 and 2
-	LevelOpen  = "open"  // the engine opens it and counts rows; assertions run
-	LevelFull  = "full"  // the engine reads every column of every row
+	LevelBytes  = "bytes"  // steps 1 and 2
+	LevelOpen   = "open"   // the engine opens it and counts rows; assertions that the request names run
+	LevelFull   = "full"   // the engine reads every column of every row
+	LevelAssert = "assert" // and the operator's assertions hold
 )
 
 // Phases that Progress is told of. Done and total are bytes, in PhaseRead tables.
@@ -53,7 +56,7 @@ type Request struct {
 	Dir         string // the backup's directory
 	Manifest    *repo.Manifest
 	Key         string // of an encrypted database; empty: none, and one is only checked by its bytes
-	Level       string // empty: LevelFull
+	Level       string // empty: LevelFull; LevelFull with assertions is LevelAssert
 	Scratch     string // existing directory for scratch copies and what the engine spills
 	MemoryLimit string // DuckDB's form, "2GB"; empty: the engine's default
 	Threads     int    // 0: the engine's default
@@ -63,31 +66,55 @@ type Request struct {
 }
 
 // Run verifies the backup. Beside a verdict against the copy (failure.BackupBad,
-// ErrStructure) it returns the evidence up to there, with Reason set; beside an
-// accident it returns none.
+// ErrStructure) and beside one that could not be reached (failure.VerifyTimeout,
+// failure.VerifyMemory) it returns the evidence up to there, with Reason set;
+// beside an accident it returns none.
 func Run(ctx context.Context, req Request) (*repo.Verification, error) {
 	if req.Progress == nil {
 		req.Progress = func(string, int64, int64) {}
 	}
-	if req.Level == "" {
-		req.Level = LevelFull
-	}
-	if req.Level != LevelBytes && req.Level != LevelOpen && req.Level != LevelFull {
-		return nil, failure.Errorf(failure.InvalidConfig, "verify %s: unknown level %q", req.Dir, req.Level)
+	if err := setLevel(&req); err != nil {
+		return nil, err
 	}
 	start := time.Now()
-	v := &repo.Verification{Level: LevelBytes, At: start.UTC()}
+	v := &repo.Verification{Level: LevelBytes, Asked: req.Level, At: start.UTC()}
 	err := steps(ctx, &req, v)
 	v.Seconds = time.Since(start).Seconds()
 	switch {
 	case err == nil:
 		return v, nil
-	case errors.Is(err, ErrStructure) || failure.Of(err) == failure.BackupBad:
+	case errors.Is(err, ErrStructure) || failure.Of(err) == failure.BackupBad || Undecided(err):
 		v.Reason = err.Error()
 		return v, err
 	default:
 		return nil, err
 	}
+}
+
+// Undecided tells whether the engine ran out of time or memory before it could
+// say whether the backup is good.
+func Undecided(err error) bool {
+	kind := failure.Of(err)
+	return err != nil && (kind == failure.VerifyTimeout || kind == failure.VerifyMemory)
+}
+
+// setLevel fills in the level and refuses one that cannot be reached.
+func setLevel(req *Request) error {
+	switch req.Level {
+	case LevelBytes, LevelOpen:
+	case LevelFull, "":
+		req.Level = LevelFull
+		if len(req.Assertions) > 0 {
+			req.Level = LevelAssert
+		}
+	case LevelAssert:
+		if len(req.Assertions) == 0 {
+			return failure.Errorf(failure.InvalidConfig, "verify %s: level %q without assertions", req.Dir, req.Level)
+		}
+	default:
+		return failure.Errorf(failure.InvalidConfig, "verify %s: unknown level %q", req.Dir, req.Level)
+	}
+	return nil
 }
 
 func steps(ctx context.Context, req *Request, v *repo.Verification) error {

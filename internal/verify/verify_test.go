@@ -141,7 +141,8 @@ func TestRun_good(t *testing.T) {
 			req.Assertions = []engine.Assertion{{Name: "orders", SQL: "SELECT count(*) >= 200000 FROM orders", Expect: "true", Timeout: time.Minute}}
 			v, err := run(t, context.Background(), b, req)
 			require.NoError(t, err)
-			assert.Equal(t, "full", v.Level)
+			assert.Equal(t, "assert", v.Level)
+			assert.Equal(t, "assert", v.Asked)
 			assert.Equal(t, "v1.5.6", v.Engine)
 			assert.Positive(t, v.Blocks)
 			assert.Equal(t, tt.readWrite, v.ReadWrite)
@@ -173,6 +174,17 @@ func TestRun_levels(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "open", v.Level)
 	assert.Equal(t, repo.Table{Name: "main.orders", Rows: 200000}, v.Tables[1])
+
+	req.Level = ""
+	v, err = run(t, context.Background(), b, req)
+	require.NoError(t, err)
+	assert.Equal(t, "full", v.Level)
+	assert.Len(t, v.Tables[1].Fingerprint, 32)
+
+	req.Level = verify.LevelAssert
+	_, err = run(t, context.Background(), b, req)
+	require.EqualError(t, err, "verify "+b.dir+`: level "assert" without assertions`)
+	assert.Equal(t, failure.InvalidConfig, failure.Of(err))
 
 	req.Level = "deep"
 	_, err = run(t, context.Background(), b, req)
@@ -362,20 +374,50 @@ func TestRun_accidents_are_no_verdicts(t *testing.T) {
 		require.Equal(t, failure.Engine, failure.Of(err), err)
 		assert.Nil(t, v)
 	})
-	t.Run("too little memory", func(t *testing.T) {
-		req := b.request(t)
-		req.MemoryLimit = "1KB"
-		v, err := run(t, context.Background(), b, req)
-		require.Equal(t, failure.Engine, failure.Of(err), err)
-		assert.Nil(t, v)
-	})
 }
 
-func TestRun_engine_that_does_not_end_is_bad(t *testing.T) {
+// Neither bad nor verified: the evidence ends where the engine did.
+func TestRun_engine_without_time_or_memory_decides_nothing(t *testing.T) {
 	b := newBackup(t)
-	req := b.request(t)
-	req.Timeout = time.Millisecond
-	v, err := run(t, context.Background(), b, req)
-	requireBad(t, v, err, "killed after 1ms")
-	require.ErrorIs(t, err, engine.ErrTimeout)
+	tests := []struct {
+		name   string
+		change func(*verify.Request)
+		kind   *failure.Kind
+		level  string
+		text   string
+	}{
+		{"the time limit", func(r *verify.Request) { r.Timeout = time.Millisecond }, failure.VerifyTimeout, "bytes", "killed after 1ms"},
+		{"the memory limit", func(r *verify.Request) { r.MemoryLimit = "1KB" }, failure.VerifyMemory, "bytes", "memory"},
+		{"an assertion's time limit", func(r *verify.Request) {
+			r.Assertions = []engine.Assertion{
+				{Name: "holds", SQL: "SELECT 1", Expect: "1", Timeout: time.Minute},
+				{Name: "endless", SQL: "SELECT count(*) FROM range(1000000000) a, range(1000000) b WHERE hash(a.range, b.range) = 1", Expect: "1", Timeout: 50 * time.Millisecond},
+			}
+		}, failure.VerifyTimeout, "assert", `assertion "endless": got "error: no result after 50ms"`},
+		{"an assertion's memory", func(r *verify.Request) {
+			r.MemoryLimit = "100MB"
+			r.Assertions = []engine.Assertion{{Name: "huge", SQL: "SELECT length(string_agg(repeat('x', 1000), '')) FROM range(1000000)", Expect: "1", Timeout: time.Minute}}
+		}, failure.VerifyMemory, "assert", "Out of Memory"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			req := b.request(t)
+			tt.change(&req)
+			v, err := run(t, context.Background(), b, req)
+			require.ErrorContains(t, err, tt.text)
+			require.Equal(t, tt.kind, failure.Of(err), err)
+			assert.True(t, verify.Undecided(err))
+			require.NotNil(t, v)
+			assert.Equal(t, err.Error(), v.Reason)
+			assert.Equal(t, tt.level, v.Level)
+			assert.Positive(t, v.Blocks)
+		})
+	}
+	t.Run("an assertion that fails beside one that is late is bad", func(t *testing.T) {
+		req := b.request(t)
+		tests[2].change(&req)
+		req.Assertions[0].Expect = "2"
+		v, err := run(t, context.Background(), b, req)
+		requireBad(t, v, err, `assertion "holds": got "1", want "2"`)
+	})
 }
