@@ -109,7 +109,7 @@ func (r *replies) progress(done, total int) error {
 func asChildError(err error) *childError {
 	var e *childError
 	if errors.As(err, &e) {
-		return e
+		return &childError{Class: e.Class, Text: shorten(err.Error())}
 	}
 	return classify(err)
 }

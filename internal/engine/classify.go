@@ -51,6 +51,8 @@ func classify(err error) *childError {
 		c.Class = classTooNew
 	case containsAny(text, accidents):
 		c.Class = classResources
+	case lacksExtension(text):
+		c.Class = classMissing
 	}
 	return c
 }

@@ -44,21 +44,26 @@ func isPlain(t columnType) bool {
 	}
 }
 
-// encodeArgs are the arguments of concat() that render the SQL expression x of
+// encoder renders values for one version of the engine.
+type encoder struct {
+	arrow bool // lambdas are written x -> y, which is all there is before DuckDB 1.3
+}
+
+// args are the arguments of concat() that render the SQL expression x of
 // type t. concat() takes a NULL for an empty string, which is what makes the
 // NULL forms above. depth numbers the lambda parameters.
-func encodeArgs(t columnType, x string, depth int) []string {
+func (e encoder) args(t columnType, x string, depth int) []string {
 	if isPlain(t) {
 		return []string{text(x), "'|'"}
 	}
 	switch t.kind {
 	case kindList:
-		return encodeList(*t.elem, x, depth)
+		return e.list(*t.elem, x, depth)
 	case kindMap:
 		entry := columnType{kind: kindStruct, fields: []columnField{{"key", t.fields[0].typ}, {"value", t.fields[1].typ}}}
-		return encodeList(entry, "map_entries("+x+")", depth)
+		return e.list(entry, "map_entries("+x+")", depth)
 	case kindStruct, kindUnion:
-		return encodeMembers(t, x, depth)
+		return e.members(t, x, depth)
 	default:
 		return encodeScalar(t.name, x)
 	}
@@ -90,21 +95,25 @@ func encodeString(s string) []string {
 	}
 }
 
-func encodeList(elem columnType, x string, depth int) []string {
+func (e encoder) list(elem columnType, x string, depth int) []string {
 	param := fmt.Sprintf("e%d", depth)
+	lambda := "lambda " + param + ":"
+	if e.arrow {
+		lambda = param + " ->"
+	}
 	return []string{
 		text("len(" + x + ")"), "'['",
-		fmt.Sprintf("array_to_string(list_transform(%s, lambda %s: %s), '')", x, param, concat(encodeArgs(elem, param, depth+1))),
+		fmt.Sprintf("array_to_string(list_transform(%s, %s %s), '')", x, lambda, concat(e.args(elem, param, depth+1))),
 	}
 }
 
-func encodeMembers(t columnType, x string, depth int) []string {
+func (e encoder) members(t columnType, x string, depth int) []string {
 	extract, args := "struct_extract", []string{"'{'"}
 	if t.kind == kindUnion {
 		extract, args = "union_extract", encodeString(text("union_tag("+x+")"))
 	}
 	for _, f := range t.fields {
-		args = append(args, encodeArgs(f.typ, fmt.Sprintf("%s(%s, %s)", extract, x, quoteText(f.name)), depth)...)
+		args = append(args, e.args(f.typ, fmt.Sprintf("%s(%s, %s)", extract, x, quoteText(f.name)), depth)...)
 	}
 	return []string{fmt.Sprintf("CASE WHEN %s IS NULL THEN '~' ELSE %s END", x, concat(args))}
 }

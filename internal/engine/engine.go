@@ -22,6 +22,9 @@ var (
 	ErrCrashed = errors.New("engine: the engine crashed on the database")
 	// ErrTooNew: the storage version is newer than the engine can read.
 	ErrTooNew = errors.New("engine: the database needs a newer engine")
+	// ErrMissing: the database cannot be opened without an extension that the
+	// engine does not have.
+	ErrMissing = errors.New("engine: the database needs an extension that is not here")
 )
 
 // What the child could not decide: the file is neither proved nor refuted.
@@ -81,9 +84,13 @@ type Assertion struct {
 
 // ScanReport is what the child saw.
 type ScanReport struct {
-	Engine     string            `json:"engine"` // "v1.5.6"
+	Engine     string            `json:"engine"` // "v1.5.6"; of an owner's own, "v1.4.1 (/usr/bin/duckdb)"
 	Tables     []Table           `json:"tables"`
 	Assertions []AssertionResult `json:"assertions,omitempty"`
+	// Missing says, a line each, what the database holds of extensions that the
+	// engine does not have. Tables with it are not in Tables, and no assertion
+	// was asked.
+	Missing []string `json:"missing,omitempty"`
 }
 
 // Table is one base table, Name schema-qualified ("main.orders").

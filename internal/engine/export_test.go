@@ -72,5 +72,8 @@ func EncodeType(text, x string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return concat(encodeArgs(t, x, 0)), nil
+	return concat(encoder{}.args(t, x, 0)), nil
 }
+
+// IndexKind is the kind of an index that a statement of the catalog makes.
+func IndexKind(sql string) string { return indexKind(sql) }

@@ -4,9 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"strconv"
 )
 
 // fingerprintVersion goes into every fingerprint: it changes with the encoding.
@@ -17,77 +15,62 @@ const fingerprintVersion = 1
 // of the lower 64 bits of the MD5 of each row's text. Sums do not depend on
 // the order of the rows and, unlike XOR, do not cancel equal rows. It finds
 // accidents; it does not withstand someone who constructs rows to a sum.
-
 //
 // Generated columns enter with name and type only: nothing of them is stored,
 // and their expressions may fail or depend on the clock or the session.
 
-// column is a column as DESCRIBE lists it; typ is the engine's text.
+// column is a column as DESCRIBE lists it; text is the engine's text of its
+// type.
 type column struct {
-	name, typ string
-	generated bool
+	name, text string
+	typ        columnType
+	generated  bool
 }
 
-// fingerprint reads every stored column of every row of t in one query.
-func (s *session) fingerprint(ctx context.Context, t table) (int64, string, error) {
-	columns, err := s.columns(ctx, t)
-	if err != nil {
-		return 0, "", err
-	}
-	query, err := digestQuery(t, columns)
-	if err != nil {
-		return 0, "", err
-	}
-	got, err := s.strings(ctx, query)
-	if err != nil {
-		return 0, "", err
-	}
-	if len(got) != 1 || len(got[0]) != 3 {
-		return 0, "", errors.New("the engine did not answer the fingerprint query with one row")
-	}
-	rows, err := strconv.ParseInt(got[0][0], 10, 64)
-	if err != nil {
-		return 0, "", fmt.Errorf("number of rows: %w", err)
-	}
+func fingerprint(columns []column, rows int64, upper, lower string) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "canvasback table fingerprint %d\n", fingerprintVersion)
 	for _, c := range columns {
-		fmt.Fprintf(h, "column %q %q generated %t\n", c.name, c.typ, c.generated)
+		fmt.Fprintf(h, "column %q %q generated %t\n", c.name, c.text, c.generated)
 	}
-	fmt.Fprintf(h, "rows %d\nsums %s %s\n", rows, got[0][1], got[0][2])
-	return rows, hex.EncodeToString(h.Sum(nil)[:16]), nil
+	fmt.Fprintf(h, "rows %d\nsums %s %s\n", rows, upper, lower)
+	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// columns lists the columns in their order. Only of a generated column does
-// the catalog show a default, its expression, and DESCRIBE none: where either
-// changes, the column is read.
-func (s *session) columns(ctx context.Context, t table) ([]column, error) {
-	rows, err := s.strings(ctx, `SELECT column_name, column_type, "default" IS NULL FROM (DESCRIBE `+t.ref()+")")
-	if err != nil {
-		return nil, err
-	}
-	columns := make([]column, len(rows))
-	for i, r := range rows {
-		columns[i] = column{name: r[0], typ: r[1], generated: r[2] == "true" && t.expressions[r[0]]}
-	}
-	return columns, nil
+// describe lists the columns of the tables in their order. Only of a generated
+// column does the catalog show a default, its expression, and DESCRIBE none:
+// where either changes, the column is read.
+func (r *reader) describe(ctx context.Context, tables []*table) error {
+	return r.each(ctx, tables, func(t *table) (string, error) {
+		return `SELECT column_name, column_type, CAST("default" IS NULL AS VARCHAR) FROM (DESCRIBE ` + t.ref() + ")", nil
+	}, func(t *table, rows [][]string) error {
+		for _, row := range rows {
+			if len(row) != 3 {
+				return fmt.Errorf("a column of %d parts", len(row))
+			}
+			c := column{name: row[0], text: row[1], generated: row[2] == "true" && t.expressions[row[0]]}
+			var err error
+			if c.typ, err = parseType(c.text); err != nil {
+				// A rendering that this program does not know: a type that the
+				// engine does not list, see checkTypes.
+				c.typ = columnType{kind: kindScalar, name: c.text}
+			}
+			t.columns = append(t.columns, c)
+		}
+		return nil
+	})
 }
 
-func digestQuery(t table, columns []column) (string, error) {
+// digestQuery reads every stored column of every row of t.
+func (e encoder) digestQuery(t *table) (string, error) {
 	var args []string
-	for _, c := range columns {
-		if c.generated {
-			continue
+	for _, c := range t.columns {
+		if !c.generated {
+			args = append(args, e.args(c.typ, "t."+quoteName(c.name), 0)...)
 		}
-		typ, err := parseType(c.typ)
-		if err != nil {
-			// A rendering that this program does not know: the value's text it is.
-			typ = columnType{kind: kindScalar, name: c.typ}
-		}
-		args = append(args, encodeArgs(typ, "t."+quoteName(c.name), 0)...)
 	}
 	if len(args) == 0 {
-		return "", fmt.Errorf("none of its %d columns is stored", len(columns))
+		return "", fmt.Errorf("none of its %d columns is stored", len(t.columns))
 	}
 	return `SELECT CAST(count(*) AS VARCHAR),
 		CAST(coalesce(sum(CAST(h >> 64 AS UBIGINT)), 0) AS VARCHAR),

@@ -51,6 +51,7 @@ const (
 	classTooNew    = "too new"
 	classResources = "resources"
 	classMemory    = "memory"
+	classMissing   = "missing"
 	classLocked    = "locked"
 	classSetup     = "setup"
 )
@@ -67,6 +68,8 @@ func (e *childError) err(path string) error {
 		return fmt.Errorf("%w %s: %s", ErrRejected, path, e.Text)
 	case classTooNew:
 		return fmt.Errorf("%w %s: %s", ErrTooNew, path, e.Text)
+	case classMissing:
+		return fmt.Errorf("%w %s: %s", ErrMissing, path, e.Text)
 	case classResources:
 		return fmt.Errorf("%w: %s: %s", ErrResources, path, e.Text)
 	case classMemory:

@@ -227,6 +227,10 @@ func TestClassify(t *testing.T) {
 		{"Out of Memory Error: could not allocate block of size 256.0 KiB (480.0 MiB/476.8 MiB used)", "memory"},
 		{`IO Error: Could not read from file "x": Cannot allocate memory`, "memory"},
 		{`IO Error: Could not set lock on file "x": Conflicting lock is held in /bin/a (PID 7)`, "locked"},
+		{"Missing Extension Error: Cannot bind index 'a', unknown index type 'HNSW'.", "missing"},
+		{`Catalog Error: Type with name INET does not exist!`, "missing"},
+		{`Catalog Error: Scalar Function with name "st_x" is not in the catalog, but it exists in the spatial extension.`, "missing"},
+		{`Catalog Error: Table with name a does not exist!`, "rejected"},
 		{"Corrupt database file: computed checksum 1 does not match", "rejected"},
 	}
 	for _, tt := range tests {

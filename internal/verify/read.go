@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"canvasback/internal/duckfile"
 	"canvasback/internal/engine"
 	"canvasback/internal/failure"
 	"canvasback/internal/repo"
@@ -14,7 +15,7 @@ import (
 )
 
 // read lets the engine read the backup, in place where that changes nothing.
-func read(ctx context.Context, req *Request, files parts, needsWrite bool, v *repo.Verification) (err error) {
+func read(ctx context.Context, req *Request, files parts, head *duckfile.Headers, needsWrite bool, v *repo.Verification) (err error) {
 	scan := engine.ScanRequest{
 		Path:        filepath.Join(req.Dir, files.main.Name),
 		Key:         req.Key,
@@ -46,7 +47,7 @@ func read(ctx context.Context, req *Request, files parts, needsWrite bool, v *re
 	}
 	report, err := engine.Scan(ctx, scan)
 	if err != nil {
-		return engineVerdict(ctx, req.Dir, err)
+		return engineVerdict(ctx, req.Dir, head, err)
 	}
 	after, err := identities(req, files)
 	if err != nil {
@@ -60,6 +61,10 @@ func read(ctx context.Context, req *Request, files parts, needsWrite bool, v *re
 	v.Level, v.Engine, v.Tables = req.Level, report.Engine, []repo.Table{}
 	for _, t := range report.Tables {
 		v.Tables = append(v.Tables, repo.Table(t))
+	}
+	if len(report.Missing) > 0 {
+		v.Level = LevelOpen
+		return fmt.Errorf("%w: %s: it holds what only an extension can read, which %s does not have: %s", ErrStructure, req.Dir, report.Engine, strings.Join(report.Missing, "; "))
 	}
 	return assertions(req, report, v)
 }
@@ -78,11 +83,13 @@ func identities(req *Request, files parts) ([]vfs.Info, error) {
 }
 
 // engineVerdict sorts what the child process ended with.
-func engineVerdict(ctx context.Context, dir string, err error) error {
+func engineVerdict(ctx context.Context, dir string, head *duckfile.Headers, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return fmt.Errorf("verify %s: %w", dir, context.Cause(ctx))
 	case errors.Is(err, engine.ErrTooNew):
+		return fmt.Errorf("%w: %s: it needs %s: name the command-line shell of one in the configuration, engine: {command: [/usr/bin/duckdb]}: %w", ErrStructure, dir, release(head), err)
+	case errors.Is(err, engine.ErrMissing):
 		return fmt.Errorf("%w: %s: %w", ErrStructure, dir, err)
 	case errors.Is(err, engine.ErrTimeout):
 		return failure.Errorf(failure.VerifyTimeout, "the backup could not be verified in time: %s: %w", dir, err)
@@ -93,6 +100,22 @@ func engineVerdict(ctx context.Context, dir string, err error) error {
 	default:
 		return failure.Errorf(failure.Engine, "verify %s: %w", dir, err)
 	}
+}
+
+// release names the first DuckDB that reads files with the headers. An upgrade
+// of a file's version shows in the compatibility alone.
+func release(head *duckfile.Headers) string {
+	releases := []struct {
+		version, compatibility uint64
+		name                   string
+	}{{64, 3, "1.1"}, {65, 4, "1.2"}, {66, 5, "1.3"}, {67, 6, "1.4"}, {68, 7, "1.5"}, {69, 69, "2.0"}}
+	version, compatibility := head.StorageVersion(), head.Current().Compatibility
+	for _, r := range releases {
+		if version <= r.version && compatibility <= r.compatibility {
+			return fmt.Sprintf("DuckDB %s or newer (storage version %d)", r.name, version)
+		}
+	}
+	return fmt.Sprintf("a DuckDB that is newer than 2.0 (storage version %d)", version)
 }
 
 // assertions records what the operator's queries returned. One that does not

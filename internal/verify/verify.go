@@ -30,8 +30,8 @@ import (
 )
 
 // ErrStructure means that the backup is good as far as it was looked into, and
-// that it cannot be opened here: the engine linked into this program is too old
-// for it, or it is encrypted and there is no key.
+// that it cannot be read here: the engine is too old for it or lacks an
+// extension, or it is encrypted and there is no key.
 var ErrStructure = errors.New("verify: the backup cannot be opened here")
 
 // Levels of verification, also known as L1 to L4: each includes the ones before.
@@ -142,7 +142,7 @@ func steps(ctx context.Context, req *Request, v *repo.Verification) error {
 	if req.Level == LevelBytes {
 		return nil
 	}
-	return read(ctx, req, files, needsWrite, v)
+	return read(ctx, req, files, head, needsWrite, v)
 }
 
 // parts are the backup's files by their role.
