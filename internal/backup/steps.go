@@ -272,7 +272,7 @@ func (r *Runner) remove(d *config.Database, may func(repo.Manifest) bool) (job.P
 		mayGo[m.ID] = may(m)
 		backups = append(backups, retention.Backup{ID: m.ID, Time: m.Started, State: string(m.State)})
 	}
-	for _, dec := range retention.Decide(r.now(), backups, retention.Policy{KeepLast: d.Retention.KeepLast}) {
+	for _, dec := range retention.Decide(r.now(), backups, retention.Policy{Last: d.Retention.KeepLast}) {
 		out := job.Decision{ID: dec.ID, Reason: dec.Reason}
 		if dec.Keep || !mayGo[dec.ID] {
 			res.Kept = append(res.Kept, out)

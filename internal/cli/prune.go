@@ -97,7 +97,7 @@ func (a *app) decide(r *repo.Repo, database string, keepLast int) (doc *pruneDoc
 		backups = append(backups, retention.Backup{ID: m.ID, Time: m.Started, State: string(m.State)})
 	}
 	doc = &pruneDoc{Database: database, Kept: []job.Decision{}, Removed: []job.Decision{}}
-	for _, d := range retention.Decide(a.now(), backups, retention.Policy{KeepLast: keepLast}) {
+	for _, d := range retention.Decide(a.now(), backups, retention.Policy{Last: keepLast}) {
 		decision := job.Decision{ID: d.ID, Reason: d.Reason}
 		if d.Keep {
 			doc.Kept = append(doc.Kept, decision)
