@@ -33,7 +33,7 @@ var allowed = map[string][]string{
 	"internal/vfs":       {},
 
 	"internal/checkpoint": {"internal/config", "internal/engine", "internal/failure", "internal/hook", "internal/job", "internal/vfs"},
-	"internal/config":     {"internal/failure"},
+	"internal/config":     {"internal/failure", "internal/retention"},
 	"internal/engine":     {"internal/duckfile", "internal/failure"},
 	"internal/hold":       {"internal/config", "internal/failure", "internal/hook", "internal/hotcopy"},
 	"internal/hotcopy":    {"internal/duckfile", "internal/failure", "internal/job", "internal/vfs"},

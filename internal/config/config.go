@@ -23,6 +23,7 @@ type Database struct {
 	Verify        Verify      `yaml:"verify"`
 	Engine        Engine      `yaml:"engine"`
 	Retention     Retention   `yaml:"retention"`
+	Tags          []string    `yaml:"tags"` // of every backup that is made
 	Drill         Drill       `yaml:"drill"`
 	Restore       Restore     `yaml:"restore"`
 	Assertions    []Assertion `yaml:"assertions"`
@@ -101,11 +102,6 @@ type Verify struct {
 // linked into this program.
 type Engine struct {
 	Command []string `yaml:"command"` // argv of a DuckDB command-line shell, run without a shell: [/usr/bin/duckdb]
-}
-
-// Retention is the prune policy.
-type Retention struct {
-	KeepLast int `yaml:"keep_last"` // default 10
 }
 
 // Assertion is a query on the copy and the value it must return. Verification

@@ -10,6 +10,7 @@ import (
 // Defaults of what a configuration leaves out.
 const (
 	DefaultKeepLast          = 10
+	DefaultMinVerified       = 2
 	DefaultCheckpointTimeout = Duration(time.Minute)
 	DefaultHoldTimeout       = Duration(30 * time.Second)
 	DefaultHoldDeadline      = Duration(10 * time.Minute)
@@ -21,7 +22,7 @@ const (
 	DefaultAssertionTimeout  = Duration(time.Minute)
 )
 
-// KeepAll, as retention.keep_last, keeps every backup.
+// KeepAll, as retention.keep_last and its likes, keeps every backup.
 const KeepAll = -1
 
 // fillIn sets what is still zero to its default. A host name that cannot be
@@ -50,7 +51,7 @@ func (c *Config) fillIn() {
 		}
 		setDefault(&d.Verify.Level, DefaultVerifyLevel)
 		setDefault(&d.Verify.Timeout, DefaultVerifyTimeout)
-		setDefault(&d.Retention.KeepLast, DefaultKeepLast)
+		d.Retention.fillIn()
 		d.Drill.fillIn(len(d.Assertions) > 0)
 		for j := range d.Assertions {
 			setDefault(&d.Assertions[j].Timeout, DefaultAssertionTimeout)

@@ -40,7 +40,7 @@ func TestLoad(t *testing.T) {
 				Hold:       Hold{Mode: "none", Timeout: Duration(30 * time.Second), Deadline: Duration(10 * time.Minute), OnError: "continue"},
 				Copy:       Copy{Settle: Duration(5 * time.Second), Clone: CloneAuto, Attempts: 60, Timeout: Duration(6 * time.Hour)},
 				Verify:     Verify{Level: "full", Timeout: Duration(time.Hour)},
-				Retention:  Retention{KeepLast: 10},
+				Retention:  Retention{KeepLast: 10, TimeZone: "UTC", MinVerified: 2},
 				Drill:      Drill{Backup: "latest", Level: "full"},
 			}},
 		}, c)
@@ -64,7 +64,7 @@ func TestLoad(t *testing.T) {
 			Copy:       Copy{Bandwidth: 64e6, Settle: Duration(90 * time.Second), Barrier: true, Clone: CloneNever, Network: true, Attempts: 7, Timeout: Duration(2 * time.Hour)},
 			Verify:     Verify{Level: "open", MemoryLimit: "2GB", Threads: 3, Timeout: Duration(10 * time.Minute)},
 			Engine:     Engine{Command: []string{dir + "/bin/duckdb", "-unsigned"}},
-			Retention:  Retention{KeepLast: KeepAll},
+			Retention:  Retention{KeepLast: KeepAll, TimeZone: "UTC", MinVerified: 2},
 			Drill:      Drill{Backup: "random", Level: "assert", Directory: dir + "/scratch"},
 			Restore:    Restore{Targets: map[string]string{"live": "/srv/shop.duckdb", "spare": dir + "/spare.duckdb"}},
 			Assertions: []Assertion{{Name: "orders", SQL: "select count(*) > 0 from orders", Expect: "true", Timeout: Duration(time.Minute)}},

@@ -123,11 +123,10 @@ func (d *Database) check(at string) []fault {
 	k.require(d.Engine.Command == nil || len(d.Engine.Command) > 0 && d.Engine.Command[0] != "", "engine.command",
 		"no program: name a DuckDB command-line shell, such as [/usr/bin/duckdb]")
 
-	k.require(d.Retention.KeepLast >= 1 || d.Retention.KeepLast == KeepAll, "retention.keep_last",
-		"%d is not a number of backups: at least 1, or -1 to keep all", d.Retention.KeepLast)
-
 	faults := append(k.faults, d.Checkpoint.check(at+".checkpoint")...)
 	faults = append(faults, d.Hold.check(at+".hold")...)
+	faults = append(faults, d.Retention.check(at+".retention")...)
+	faults = append(faults, checkTags(at, "tags", d.Tags)...)
 	faults = append(faults, d.Drill.check(at+".drill", len(d.Assertions) > 0)...)
 	return append(faults, checkAssertions(at, d.Assertions)...)
 }

@@ -27,7 +27,8 @@ func (c *Config) checkZeros(at lines) []fault {
 		look("copy.attempts", d.Copy.Attempts == 0, "0 is not a number of attempts: at least 1")
 		look("copy.timeout", d.Copy.Timeout == 0, limit, DefaultCopyTimeout)
 		look("verify.timeout", d.Verify.Timeout == 0, limit, DefaultVerifyTimeout)
-		look("retention.keep_last", d.Retention.KeepLast == 0, "0 is not a number of backups: at least 1, or -1 to keep all")
+		look("retention.keep_last", d.Retention.rules().Empty() && d.Retention.KeepLast == 0, "0 is not a number of backups: at least 1, or -1 to keep all")
+		look("retention.min_verified", d.Retention.MinVerified == 0, "0 is not a number of backups: at least 1")
 		at := k.at
 		for j, a := range d.Assertions {
 			k.at = fmt.Sprintf("%s.assertions[%d]", at, j)

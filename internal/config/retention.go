@@ -1,0 +1,118 @@
+package config
+
+import (
+	"fmt"
+	"regexp"
+	"time"
+	_ "time/tzdata" // a container may have no time zones of its own
+
+	"go.yaml.in/yaml/v3"
+
+	"canvasback/internal/retention"
+)
+
+// Retention is the prune policy: a backup stays if any of its rules keeps it.
+// Numbers are of verified backups, -1 for all.
+type Retention struct {
+	KeepLast    int `yaml:"keep_last"` // default 10 where no other rule by number or period is set
+	KeepHourly  int `yaml:"keep_hourly"`
+	KeepDaily   int `yaml:"keep_daily"`
+	KeepWeekly  int `yaml:"keep_weekly"`
+	KeepMonthly int `yaml:"keep_monthly"`
+	KeepYearly  int `yaml:"keep_yearly"`
+
+	KeepWithin        Period `yaml:"keep_within"`
+	KeepWithinHourly  Period `yaml:"keep_within_hourly"`
+	KeepWithinDaily   Period `yaml:"keep_within_daily"`
+	KeepWithinWeekly  Period `yaml:"keep_within_weekly"`
+	KeepWithinMonthly Period `yaml:"keep_within_monthly"`
+	KeepWithinYearly  Period `yaml:"keep_within_yearly"`
+
+	KeepTags       []string `yaml:"keep_tags"`       // a backup with any of them stays
+	TimeZone       string   `yaml:"timezone"`        // of hours, days and so on, default UTC
+	MinVerified    int      `yaml:"min_verified"`    // newest verified ones that always stay, default 2
+	Grace          Period   `yaml:"grace"`           // how long what is removed can be brought back, default not at all
+	CountStructure bool     `yaml:"count_structure"` // what only its structure is verified of counts as verified
+}
+
+// Period is a retention.Period in a configuration: "30d", "1y6m" or "12h".
+type Period struct{ retention.Period }
+
+// UnmarshalYAML parses a scalar, reporting a fault with its line so that the
+// decoder goes on to the next one.
+func (p *Period) UnmarshalYAML(node *yaml.Node) error { return unmarshalScalar(node, &p.Period) }
+
+// Policy is what the rules mean. The zone of a valid configuration is known.
+func (r *Retention) Policy() (retention.Policy, error) {
+	p := r.rules()
+	var err error
+	p.Location, err = loadZone(r.TimeZone)
+	return p, err
+}
+
+func (r *Retention) rules() retention.Policy {
+	return retention.Policy{
+		Last: r.KeepLast, Hourly: r.KeepHourly, Daily: r.KeepDaily, Weekly: r.KeepWeekly, Monthly: r.KeepMonthly, Yearly: r.KeepYearly,
+		Within: r.KeepWithin.Period, WithinHourly: r.KeepWithinHourly.Period, WithinDaily: r.KeepWithinDaily.Period,
+		WithinWeekly: r.KeepWithinWeekly.Period, WithinMonthly: r.KeepWithinMonthly.Period, WithinYearly: r.KeepWithinYearly.Period,
+		Tags: r.KeepTags, MinVerified: r.MinVerified, CountStructure: r.CountStructure, Grace: r.Grace.Period,
+	}
+}
+
+// loadZone knows a time zone by its name in the IANA database. Local is none:
+// the worker and whoever prunes by hand may be on machines that differ.
+func loadZone(name string) (*time.Location, error) {
+	if name == "" || name == "Local" {
+		return nil, fmt.Errorf("%q is not the name of a time zone such as Europe/Amsterdam", name)
+	}
+	location, err := time.LoadLocation(name)
+	if err != nil {
+		return nil, fmt.Errorf("%q is not the name of a time zone such as Europe/Amsterdam", name)
+	}
+	return location, nil
+}
+
+// fillIn sets the defaults of what is left out. Tags are no rule of their own:
+// they add to what the rules keep, or to the default.
+func (r *Retention) fillIn() {
+	if r.rules().Empty() {
+		r.KeepLast = DefaultKeepLast
+	}
+	setDefault(&r.TimeZone, time.UTC.String())
+	setDefault(&r.MinVerified, DefaultMinVerified)
+}
+
+func (r *Retention) check(at string) []fault {
+	k := &checks{at: at}
+	k.require(r.KeepLast >= 0 && !r.rules().Empty() || r.KeepLast == KeepAll, "keep_last",
+		"%d is not a number of backups: at least 1, or -1 to keep all", r.KeepLast)
+	for _, n := range []struct {
+		key   string
+		value int
+	}{
+		{"keep_hourly", r.KeepHourly}, {"keep_daily", r.KeepDaily}, {"keep_weekly", r.KeepWeekly},
+		{"keep_monthly", r.KeepMonthly}, {"keep_yearly", r.KeepYearly},
+	} {
+		k.require(n.value >= KeepAll, n.key, "%d is not a number of backups: 0 or more, or -1 to keep all", n.value)
+	}
+	_, err := loadZone(r.TimeZone)
+	k.require(err == nil, "timezone", "%v", err)
+	k.require(r.MinVerified >= 1, "min_verified", "%d is not a number of backups: at least 1", r.MinVerified)
+	return append(k.faults, checkTags(at, "keep_tags", r.KeepTags)...)
+}
+
+// checkTags finds what cannot be a tag.
+func checkTags(at, key string, tags []string) []fault {
+	k := &checks{at: at}
+	for i, tag := range tags {
+		k.require(ValidTag(tag), fmt.Sprintf("%s[%d]", key, i), "%q is not a tag: %s", tag, tagForm)
+	}
+	return k.faults
+}
+
+// ValidTag reports whether backups can carry the tag.
+func ValidTag(tag string) bool { return tagPattern.MatchString(tag) }
+
+const tagForm = "letters, digits, dot, underscore and hyphen, beginning with a letter or digit, at most 64"
+
+var tagPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
