@@ -137,6 +137,32 @@ func TestCopyUnderCrash(t *testing.T) {
 	assert.Greater(t, crashes, 40)
 }
 
+// TestCopyWhoseStagedWALIsGone: a crash kept the record of a copy that had
+// come to its end, and lost the name of its WAL, or cut it.
+func TestCopyWhoseStagedWALIsGone(t *testing.T) {
+	for name, spoil := range map[string]func(*vfstest.Mem) error{
+		"gone": func(mem *vfstest.Mem) error { return mem.Remove("/copy/x.duckdb.wal") },
+		"cut": func(mem *vfstest.Mem) error {
+			f, err := mem.OpenFile("/copy/x.duckdb.wal", os.O_RDWR, 0)
+			if err != nil {
+				return err
+			}
+			return f.Truncate(10)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			mem := inMemoryOnce(t)
+			_, err := hotcopy.Copy(context.Background(), memOptions(mem))
+			require.NoError(t, err)
+			require.NoError(t, spoil(mem))
+			res, err := hotcopy.Copy(context.Background(), memOptions(mem))
+			require.NoError(t, err)
+			checkCopy(t, mem, res)
+			assert.Zero(t, res.BytesResumed)
+		})
+	}
+}
+
 var once *vfstest.Mem
 
 // inMemoryOnce clones a file system that is made once: everything in it is

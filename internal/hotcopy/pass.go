@@ -214,7 +214,8 @@ func (c *copier) prepare(p *pass) error {
 }
 
 // resume takes up the pass of an earlier process if the database, all header
-// bytes and the WAL's prefix are the same. A nil pass means to start over.
+// bytes and the WAL's prefix are the same, and the staged WAL is still there. A
+// nil pass means to start over.
 func (c *copier) resume(ctx context.Context) (*pass, error) {
 	r, ok := c.stage.load()
 	if !ok || r.Device != c.src.info.Dev || r.Inode != c.src.info.Ino {
@@ -226,7 +227,7 @@ func (c *copier) resume(ctx context.Context) (*pass, error) {
 		return nil, err
 	}
 	same, err := r.Main.holds(ctx, v.main)
-	if err != nil || !same || headersSum(v.head) != r.Headers {
+	if err != nil || !same || headersSum(v.head) != r.Headers || !c.stage.hasWAL(r, v.head) {
 		return nil, errors.Join(err, v.close())
 	}
 	p := &pass{record: r, view: v}

@@ -188,6 +188,24 @@ func (s *stage) writeWAL(ctx context.Context, pieces []piece, commits int64, h *
 	return size, stageError(s.dir, errors.Join(err, f.Close()))
 }
 
+// hasWAL reports whether the staged WAL is the one that the record was written
+// beside: a machine that stopped may have kept the name of the record and not
+// that of the WAL. One that cannot be read is as good as none.
+func (s *stage) hasWAL(r record, h *duckfile.Headers) bool {
+	if r.WALBytes == 0 {
+		return true
+	}
+	f, err := s.fs.Open(filepath.Join(s.dir, s.walName()))
+	if err != nil {
+		return false
+	}
+	info, err := f.Stat()
+	if err == nil && info.Size == r.WALBytes {
+		err = checkWAL(f, info.Size, r.Commits, h)
+	}
+	return errors.Join(err, f.Close()) == nil && info.Size == r.WALBytes
+}
+
 func fillWAL(ctx context.Context, f vfs.File, pieces []piece) (int64, error) {
 	var size int64
 	for _, p := range pieces {
