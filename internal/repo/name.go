@@ -23,6 +23,7 @@ const (
 	lockName     = ".lock"
 	recordName   = ".run"
 	gonePrefix   = ".gone-"
+	probePrefix  = ".probe-"
 
 	idTime = "20060102T150405Z"
 )

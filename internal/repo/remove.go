@@ -116,8 +116,8 @@ func removeIfThere(fsys vfs.FS, path string) error {
 // Sweep removes what interrupted runs left and returns the paths: staging
 // directories that nobody holds and that are older than olderThan, backup
 // directories without a manifest of that age, temporary files of that age in
-// backups, and data of removed backups, whatever its age. It goes on after a
-// failure and joins the errors.
+// backups, probes of that age, and data of removed backups, whatever its age.
+// It goes on after a failure and joins the errors.
 func (r *Repo) Sweep(database string, olderThan time.Duration, now time.Time) ([]string, error) {
 	dbDir, found, err := r.databaseDir(database)
 	if err != nil || !found {
@@ -126,6 +126,7 @@ func (r *Repo) Sweep(database string, olderThan time.Duration, now time.Time) ([
 	s := &sweep{repo: r, database: database, before: now.Add(-olderThan)}
 	s.staging(filepath.Join(dbDir, stagingName))
 	s.backups(dbDir)
+	s.probes()
 	return s.removed, errors.Join(s.errs...)
 }
 
@@ -243,11 +244,33 @@ func (s *sweep) leftovers(dir string) {
 func (s *sweep) leftover(path string) {
 	base := filepath.Base(path)
 	fromStaging := base == lockName && ValidID(filepath.Base(filepath.Dir(path)))
-	if !fromStaging && !vfs.IsTemp(base) {
+	if fromStaging || vfs.IsTemp(base) {
+		s.oldFile(path)
+	}
+}
+
+// probes removes what interrupted probes of the repository left.
+func (s *sweep) probes() {
+	entries, err := s.repo.fs.ReadDir(s.repo.dir)
+	if err != nil {
+		s.fail(writeError(err, "list %s", s.repo.dir))
 		return
 	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), probePrefix) {
+			s.oldFile(filepath.Join(s.repo.dir, e.Name()))
+		}
+	}
+}
+
+// oldFile removes a regular file that was not modified since the limit.
+func (s *sweep) oldFile(path string) {
 	info, err := s.repo.fs.Lstat(path)
-	if err == nil && info.Mode.IsRegular() && info.ModTime.Before(s.before) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		s.fail(writeError(err, "look at %s", path))
+	case info.Mode.IsRegular() && info.ModTime.Before(s.before):
 		s.done(path, removeIfThere(s.repo.fs, path))
 	}
 }

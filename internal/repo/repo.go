@@ -51,7 +51,7 @@ func (r *Repo) BackupDir(database, id string) string {
 // CheckWritable writes, syncs and removes a probe file: RepoNotWritable or
 // RepoFull if that fails.
 func (r *Repo) CheckWritable() error {
-	name := filepath.Join(r.dir, ".probe-"+randomHex())
+	name := filepath.Join(r.dir, probePrefix+randomHex())
 	f, err := r.fs.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, filePerm)
 	if err != nil {
 		return writeError(err, "write to the repository %s", r.dir)
