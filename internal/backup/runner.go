@@ -30,6 +30,7 @@ type Runner struct {
 }
 
 // New opens the repository that cfg names and checks that it can be written.
+// A full one is opened all the same: what makes room in it is Prune.
 func New(cfg *config.Config) (*Runner, error) { return NewOn(vfs.OS(), cfg, time.Now) }
 
 // NewOn is New on another file system and by another clock, by which leases
@@ -41,7 +42,7 @@ func NewOn(fsys vfs.FS, cfg *config.Config, clock func() time.Time) (*Runner, er
 	if err != nil {
 		return nil, err
 	}
-	if err := r.CheckWritable(); err != nil {
+	if err := r.CheckWritable(); err != nil && failure.Of(err) != failure.RepoFull {
 		return nil, err
 	}
 	return &Runner{Config: cfg, Repo: r, fs: fsys, clock: clock}, nil
