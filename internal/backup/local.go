@@ -21,21 +21,27 @@ type Summary struct {
 }
 
 // Backup takes one backup here and now, without Temporal: all four steps, and
-// like the workflow a fresh copy where one does not verify.
+// like the workflow a fresh copy where one does not verify. It has the database
+// to itself from the copy on, by a lock that ends with the process: nobody
+// would go on with its run if it died, so nobody has to wait for that.
 func (r *Runner) Backup(ctx context.Context, database string, progress func(job.Progress)) (sum *Summary, err error) {
 	start := time.Now()
 	run := "local-" + rand.Text()
-	defer func() {
-		if err != nil {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
-			defer cancel()
-			err = errors.Join(err, r.abandonKnown(ctx, database, run))
-		}
-	}()
 	sum = &Summary{}
 	if sum.Checkpoint, err = r.Checkpoint(ctx, database); err != nil {
 		return nil, err
 	}
+	if r, err = r.forRun(database, run); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, r.held.End()) }()
+	defer func() {
+		if err != nil {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+			defer cancel()
+			err = errors.Join(err, r.Abandon(ctx, job.AbandonInput{Database: database, Run: run}))
+		}
+	}()
 	id, err := r.copyAndVerify(ctx, database, run, progress)
 	if err != nil {
 		return nil, err
@@ -66,10 +72,13 @@ func (r *Runner) copyAndVerify(ctx context.Context, database, run string, progre
 	}
 }
 
-// abandonKnown cleans up unless the database was never found.
-func (r *Runner) abandonKnown(ctx context.Context, database, run string) error {
-	if _, err := r.database(database); err != nil {
-		return nil
+// forRun is a Runner whose steps, all of one run, share a lease.
+func (r *Runner) forRun(database, run string) (*Runner, error) {
+	lease, err := r.Repo.Acquire(database, run, r.now())
+	if err != nil {
+		return nil, err
 	}
-	return r.Abandon(ctx, job.AbandonInput{Database: database, Run: run})
+	own := *r
+	own.held = lease
+	return &own, nil
 }

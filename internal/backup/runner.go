@@ -27,6 +27,7 @@ type Runner struct {
 	Repo   *repo.Repo
 	fs     vfs.FS
 	clock  func() time.Time // nil: the machine's
+	held   *repo.Lease      // of the one run that this Runner is for; nil: each step takes its own
 }
 
 // New opens the repository that cfg names and checks that it can be written.

@@ -253,11 +253,11 @@ func (r *Runner) Prune(ctx context.Context, in job.PruneInput) (res job.PruneRes
 	if err != nil {
 		return res, err
 	}
-	lease, err := r.Repo.Acquire(d.Name, in.Run, r.now())
+	done, err := r.lastLease(d.Name, in.Run)
 	if err != nil {
 		return res, err
 	}
-	defer func() { err = errors.Join(err, lease.End()) }()
+	defer func() { err = errors.Join(err, done()) }()
 	return r.remove(d, func(repo.Manifest) bool { return true })
 }
 
@@ -293,14 +293,14 @@ func (r *Runner) Abandon(ctx context.Context, in job.AbandonInput) (err error) {
 	if err != nil {
 		return err
 	}
-	lease, err := r.Repo.Acquire(d.Name, in.Run, r.now())
+	done, err := r.lastLease(d.Name, in.Run)
 	if failure.Of(err) == failure.Busy {
 		return nil // another run has taken over; it sweeps
 	}
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, lease.End()) }()
+	defer func() { err = errors.Join(err, done()) }()
 	for round := 1; round <= job.Rounds; round++ {
 		m, err := r.Repo.FindRun(d.Name, runKey(in.Run, round))
 		if err != nil {
@@ -323,9 +323,25 @@ func (r *Runner) Abandon(ctx context.Context, in job.AbandonInput) (err error) {
 // lease takes the database for one step of the run; the returned function ends
 // the step and keeps the database for the run's next one.
 func (r *Runner) lease(database, run string) (func() error, error) {
+	if r.held != nil {
+		return func() error { return nil }, nil
+	}
 	l, err := r.Repo.Acquire(database, run, r.now())
 	if err != nil {
 		return nil, err
 	}
 	return func() error { return l.Close(r.now().Add(leaseBetween)) }, nil
+}
+
+// lastLease is lease for the run's last step: the returned function gives the
+// database up.
+func (r *Runner) lastLease(database, run string) (func() error, error) {
+	if r.held != nil {
+		return func() error { return nil }, nil
+	}
+	l, err := r.Repo.Acquire(database, run, r.now())
+	if err != nil {
+		return nil, err
+	}
+	return l.End, nil
 }

@@ -108,9 +108,6 @@ func (s *stage) aftermath(w world, fork func() world) error {
 		return fmt.Errorf("afterwards: %w", err)
 	}
 	other := fork()
-	if s.op.newRun {
-		w = w.later(leaseEnds)
-	}
 	err := s.op.do(w)
 	if s.op.newRun && err != nil && strings.Contains(err.Error(), "exists already, and not from this run") {
 		// Two runs of one second have one ID in 65,536 cases, and so many are tried.
