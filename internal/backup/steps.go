@@ -164,10 +164,12 @@ func (r *Runner) Verify(ctx context.Context, in job.VerifyInput, progress func(j
 		return res, err
 	}
 	defer func() { err = errors.Join(err, done()) }()
-	m, err := r.Repo.Get(d.Name, in.ID)
+	reading, err := r.Repo.Read(d.Name, in.ID)
 	if err != nil {
 		return res, err
 	}
+	defer func() { err = errors.Join(err, reading.Close()) }()
+	m := reading.Manifest()
 	verdict := r.check(ctx, d, m, progress)
 	switch kind := failure.Of(verdict); {
 	case verdict == nil:
@@ -184,7 +186,12 @@ func (r *Runner) Verify(ctx context.Context, in job.VerifyInput, progress func(j
 	default:
 		return res, verdict
 	}
-	if err := r.Repo.Replace(m); err != nil {
+	err = r.Repo.Update(d.Name, m.ID, func(now *repo.Manifest) error {
+		now.State, now.Failure, now.Verification = m.State, m.Failure, m.Verification
+		return nil
+	})
+	// What did not pass may go by the policy, which a reader would hold up.
+	if err = errors.Join(err, reading.Close()); err != nil {
 		return res, err
 	}
 	if verify.Undecided(verdict) {

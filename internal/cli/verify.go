@@ -103,18 +103,27 @@ func (a *app) verify(s *stored, db *config.Database) error {
 	if err != nil {
 		return err
 	}
-	m, err := r.Get(s.database, s.backup)
+	reading, err := r.Read(s.database, s.backup)
 	if err != nil {
 		return err
 	}
+	defer func() {
+		if closeErr := reading.Close(); closeErr != nil {
+			a.notef("%v", closeErr)
+		}
+	}()
+	m := reading.Manifest()
 	v, verdict := a.runVerify(r, m, db)
 	structure := errors.Is(verdict, verify.ErrStructure)
 	bad := verdict != nil && !structure && failure.Of(verdict) == failure.BackupBad
 	undecided := verify.Undecided(verdict)
 	switch {
 	case undecided && m.State == repo.StateCopied:
-		m.Verification = v // nothing better is known: the reason shows in the list
-		return errors.Join(verdict, r.Replace(m))
+		// Nothing better is known: the reason shows in the list.
+		return errors.Join(verdict, r.Update(m.Database, m.ID, func(now *repo.Manifest) error {
+			now.Verification = v
+			return nil
+		}))
 	case verdict != nil && !structure && !bad:
 		return verdict // it says nothing about the backup
 	case verdict == nil && m.State == repo.StateFailed && shallower(v, m):
@@ -127,8 +136,12 @@ func (a *app) verify(s *stored, db *config.Database) error {
 	case verdict == nil && m.State == repo.StateFailed && hadAssertions(m) && len(v.Assertions) == 0:
 		return failure.Errorf(failure.BackupBad, "backup %s reads well but failed its assertions, which only --config can ask again: %s", m.ID, m.Failure)
 	default:
-		record(m, v, verdict, structure)
-		if err := r.Replace(m); err != nil {
+		err := r.Update(m.Database, m.ID, func(now *repo.Manifest) error {
+			record(now, v, verdict, structure)
+			m = now
+			return nil
+		})
+		if err != nil {
 			return errors.Join(verdict, err)
 		}
 	}

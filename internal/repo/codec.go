@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -19,30 +20,9 @@ func Decode(data []byte) (*Manifest, error) {
 	if len(data) > maxManifestBytes {
 		return nil, fmt.Errorf("manifest of %d bytes is larger than %d", len(data), maxManifestBytes)
 	}
-	if !utf8.Valid(data) {
-		return nil, errors.New("manifest is not UTF-8")
-	}
-	// The version first: the fields of another version mean nothing to us.
-	var version struct {
-		Schema *int `json:"schema"`
-	}
-	if err := json.Unmarshal(data, &version); err != nil {
-		return nil, fmt.Errorf("manifest is not JSON: %w", err)
-	}
-	if version.Schema == nil {
-		return nil, errors.New("manifest has no schema version")
-	}
-	if *version.Schema != Schema {
-		return nil, fmt.Errorf("manifest has schema version %d, this program reads %d", *version.Schema, Schema)
-	}
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
 	m := new(Manifest)
-	if err := dec.Decode(m); err != nil {
-		return nil, fmt.Errorf("manifest: %w", err)
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return nil, errors.New("manifest has trailing data")
+	if err := decodeStrict("manifest", data, m); err != nil {
+		return nil, err
 	}
 	if err := m.check(); err != nil {
 		return nil, fmt.Errorf("manifest: %w", err)
@@ -50,19 +30,55 @@ func Decode(data []byte) (*Manifest, error) {
 	return m, nil
 }
 
+// decodeStrict fills v from the data, refusing what Decode refuses; what names
+// it in the errors.
+func decodeStrict(what string, data []byte, v any) error {
+	if !utf8.Valid(data) {
+		return fmt.Errorf("%s is not UTF-8", what)
+	}
+	// The version first: the fields of another version mean nothing to us.
+	var version struct {
+		Schema *int `json:"schema"`
+	}
+	if err := json.Unmarshal(data, &version); err != nil {
+		return fmt.Errorf("%s is not JSON: %w", what, err)
+	}
+	if version.Schema == nil {
+		return fmt.Errorf("%s has no schema version", what)
+	}
+	if *version.Schema != Schema {
+		return fmt.Errorf("%s has schema version %d, this program reads %d", what, *version.Schema, Schema)
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return fmt.Errorf("%s has trailing data", what)
+	}
+	return nil
+}
+
+// encodeStrict is the inverse of decodeStrict, indented for people.
+func encodeStrict(what string, v any) ([]byte, error) {
+	data, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	return append(data, '\n'), nil
+}
+
 // Encode is the inverse of Decode, indented for people.
 func Encode(m *Manifest) ([]byte, error) {
 	if err := m.check(); err != nil {
 		return nil, fmt.Errorf("manifest: %w", err)
 	}
-	data, err := json.MarshalIndent(m, "", "  ")
-	if err != nil {
-		return nil, fmt.Errorf("manifest: %w", err)
+	data, err := encodeStrict("manifest", m)
+	if err == nil && len(data) > maxManifestBytes {
+		return nil, fmt.Errorf("manifest of %d bytes is larger than %d", len(data), maxManifestBytes)
 	}
-	if len(data) >= maxManifestBytes {
-		return nil, fmt.Errorf("manifest of %d bytes is larger than %d", len(data)+1, maxManifestBytes)
-	}
-	return append(data, '\n'), nil
+	return data, err
 }
 
 func (m *Manifest) check() error {
@@ -79,9 +95,14 @@ func (m *Manifest) check() error {
 		return errors.New("no files")
 	}
 	switch m.State {
-	case StateCopied, StateVerified, StateStructure, StateFailed:
+	case StateCopied, StateVerified, StateStructure, StateFailed, StateRotten:
 	default:
 		return fmt.Errorf("state %q is unknown", m.State)
+	}
+	for i, tag := range m.Tags {
+		if !ValidTag(tag) || slices.Contains(m.Tags[:i], tag) {
+			return fmt.Errorf("tag %q is not a plain one, or there twice", tag)
+		}
 	}
 	seen := make(map[string]bool, len(m.Files))
 	for _, f := range m.Files {

@@ -1,7 +1,9 @@
 package repo
 
 import (
+	"io/fs"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -130,30 +132,31 @@ func TestCommitAgainInTheSameStaging(t *testing.T) {
 	}
 }
 
-func replace(r *Repo) error {
-	m := manifestOf("run-2", start.Add(time.Hour), StateVerified)
-	m.Verification = &Verification{Level: "full"}
-	return r.Replace(m)
+func update(r *Repo) error {
+	return r.Update("shop", NewID(start.Add(time.Hour), 42, "run-2"), func(m *Manifest) error {
+		m.State, m.Verification = StateVerified, &Verification{Level: "full"}
+		return nil
+	})
 }
 
-func checkReplaced(t testing.TB, mem *vfstest.Mem, done bool) {
+func checkUpdated(t testing.TB, mem *vfstest.Mem, done bool) {
 	list := checkWhole(t, mem)
 	require.Len(t, list, 2)
 	old := list[1].State == StateCopied && list[1].Verification == nil
 	replaced := list[1].State == StateVerified && list[1].Verification != nil
 	require.True(t, replaced || old && !done, "old or new, not between")
-	require.NoError(t, replace(open(t, mem)))
+	require.NoError(t, update(open(t, mem)))
 	require.Equal(t, StateVerified, checkWhole(t, mem)[1].State)
 }
 
-func TestReplaceUnderFailure(t *testing.T) {
-	eachFailure(t, twoBackups, replace, func(t testing.TB, mem *vfstest.Mem, err error) {
-		checkReplaced(t, mem, err == nil)
+func TestUpdateUnderFailure(t *testing.T) {
+	eachFailure(t, twoBackups, update, func(t testing.TB, mem *vfstest.Mem, err error) {
+		checkUpdated(t, mem, err == nil)
 	})
 }
 
-func TestReplaceUnderCrash(t *testing.T) {
-	eachCrash(t, twoBackups, replace, checkReplaced)
+func TestUpdateUnderCrash(t *testing.T) {
+	eachCrash(t, twoBackups, update, checkUpdated)
 }
 
 func remove(r *Repo) error {
@@ -216,6 +219,7 @@ func checkSwept(t testing.TB, mem *vfstest.Mem, done bool) {
 	require.Empty(t, left)
 	entries, err := mem.ReadDir("/repo/shop")
 	require.NoError(t, err)
+	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return e.Name() == editName }) // a lock file stays
 	require.Len(t, entries, 3, "two backups and the staging area")
 	_, err = backup(open(t, mem), "run-3", start.Add(2*time.Hour), StateCopied)
 	require.NoError(t, err, "the next run succeeds")
@@ -255,9 +259,9 @@ func TestTwoProcessesCommitOneRun(t *testing.T) {
 	}
 }
 
-// TestReplaceMakesAnUnsyncedCommitDurable: a commit renames its directory, and
+// TestUpdateMakesAnUnsyncedCommitDurable: a commit renames its directory, and
 // the sync of the rename fails; a retry finds the backup and verifies it.
-func TestReplaceMakesAnUnsyncedCommitDurable(t *testing.T) {
+func TestUpdateMakesAnUnsyncedCommitDurable(t *testing.T) {
 	mem := newMem(t)
 	renamed := false
 	fsys := vfstest.Intercept(mem, func(op vfstest.Op) error {
@@ -273,7 +277,7 @@ func TestReplaceMakesAnUnsyncedCommitDurable(t *testing.T) {
 	m, err := open(t, mem).FindRun("shop", "run-1")
 	require.NoError(t, err)
 	require.NotNil(t, m)
-	m.State = StateVerified
-	require.NoError(t, open(t, mem).Replace(m))
+	verified := func(m *Manifest) error { m.State = StateVerified; return nil }
+	require.NoError(t, open(t, mem).Update("shop", m.ID, verified))
 	require.Len(t, checkWhole(t, mem.CrashClone(0)), 1)
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"canvasback/internal/failure"
 )
@@ -48,7 +49,7 @@ func (r *Repo) Get(database, id string) (*Manifest, error) {
 		return nil, failure.Errorf(failure.UnknownDatabase, "repository %s has no database %q", r.dir, database)
 	}
 	if id == Latest {
-		return r.latest(database)
+		return r.newest(database, func(Manifest) bool { return true }, func(time.Time) bool { return true })
 	}
 	if !ValidID(id) {
 		return nil, failure.Errorf(failure.UnknownBackup, "%q is not the ID of a backup of %s", id, database)
@@ -60,19 +61,43 @@ func (r *Repo) Get(database, id string) (*Manifest, error) {
 	return m, err
 }
 
-func (r *Repo) latest(database string) (*Manifest, error) {
+// NewestBefore returns the newest verified backup that was finished at or before
+// t: a copy can hold commits up to its end, and none of later. Like Get of
+// Latest it refuses to pass over a manifest that it cannot read and that may be
+// the one; UnknownDatabase and UnknownBackup as there.
+func (r *Repo) NewestBefore(database string, t time.Time) (*Manifest, error) {
+	_, found, err := r.databaseDir(database)
+	if err != nil {
+		return nil, err
+	}
+	if !found {
+		return nil, failure.Errorf(failure.UnknownDatabase, "repository %s has no database %q", r.dir, database)
+	}
+	m, err := r.newest(database,
+		func(m Manifest) bool { return !m.Finished.After(t) },
+		func(started time.Time) bool { return !started.After(t) })
+	if failure.Of(err) == failure.UnknownBackup {
+		err = fmt.Errorf("finished by %s: %w", t.UTC().Format(time.RFC3339), err)
+	}
+	return m, err
+}
+
+// newest is the newest verified backup that eligible allows. possible says of
+// one that cannot be read whether it may be that, by the start in its ID.
+func (r *Repo) newest(database string, eligible func(Manifest) bool, possible func(started time.Time) bool) (*Manifest, error) {
 	good, faulty, err := r.scan(database)
 	if err != nil {
 		return nil, err
 	}
 	var newest *Manifest
 	for i := range good {
-		if good[i].State == StateVerified {
+		if good[i].State == StateVerified && eligible(good[i]) {
 			newest = &good[i]
 		}
 	}
 	for _, f := range faulty {
-		if newest == nil || f.id > newest.ID {
+		started, _, err := ParseID(f.id)
+		if err == nil && possible(started) && (newest == nil || f.id > newest.ID) {
 			return nil, fmt.Errorf("the newest backup of %s is not known, name one by its ID: %w", database, f)
 		}
 	}
@@ -136,7 +161,10 @@ func (r *Repo) scan(database string) ([]Manifest, []*faultyError, error) {
 
 // load reads one manifest. The error is fs.ErrNotExist where there is none.
 func (r *Repo) load(database, id string) (*Manifest, error) {
-	dir := r.BackupDir(database, id)
+	return r.loadFrom(r.BackupDir(database, id), database, id)
+}
+
+func (r *Repo) loadFrom(dir, database, id string) (*Manifest, error) {
 	found, err := realDir(r.fs, dir)
 	if err != nil {
 		return nil, err
@@ -145,7 +173,7 @@ func (r *Repo) load(database, id string) (*Manifest, error) {
 	if !found {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 	}
-	data, err := r.readManifest(name)
+	data, err := r.readSmall(name, maxManifestBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -159,24 +187,26 @@ func (r *Repo) load(database, id string) (*Manifest, error) {
 	return m, nil
 }
 
-func (r *Repo) readManifest(name string) ([]byte, error) {
+// readSmall reads a file of the repository's own whole: RepoCorrupt where it is
+// no regular file or has more than limit bytes, fs.ErrNotExist if it is not there.
+func (r *Repo) readSmall(name string, limit int64) ([]byte, error) {
 	info, err := r.fs.Lstat(name)
 	switch {
 	case err != nil:
-		return nil, writeError(err, "read the manifest %s", name)
+		return nil, writeError(err, "read %s", name)
 	case !info.Mode.IsRegular():
 		return nil, failure.Errorf(failure.RepoCorrupt, "%s is not a regular file", name)
-	case info.Size > maxManifestBytes:
-		return nil, failure.Errorf(failure.RepoCorrupt, "%s has %d bytes, more than any manifest", name, info.Size)
+	case info.Size > limit:
+		return nil, failure.Errorf(failure.RepoCorrupt, "%s has %d bytes, more than %d", name, info.Size, limit)
 	}
 	f, err := r.fs.Open(name)
 	if err != nil {
-		return nil, writeError(err, "read the manifest %s", name)
+		return nil, writeError(err, "read %s", name)
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxManifestBytes+1))
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err != nil {
-		return nil, writeError(err, "read the manifest %s", name)
+		return nil, writeError(err, "read %s", name)
 	}
 	return data, nil
 }

@@ -18,6 +18,9 @@ const (
 	StateStructure State = "structure"
 	// StateFailed is a copy that verification refused, set aside for a look.
 	StateFailed State = "failed"
+	// StateRotten was a good copy, and later its bytes no longer were what the
+	// manifest says.
+	StateRotten State = "rotten"
 )
 
 // Manifest describes one backup. It is the last file written: a backup exists
@@ -33,6 +36,7 @@ type Manifest struct {
 	Source       Source        `json:"source"`
 	Acceptance   Acceptance    `json:"acceptance"`
 	Files        []File        `json:"files"`
+	Tags         []string      `json:"tags,omitempty"`
 	Verification *Verification `json:"verification,omitempty"`
 	Failure      string        `json:"failure,omitempty"`
 	Tool         string        `json:"tool"`

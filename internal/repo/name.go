@@ -19,8 +19,14 @@ const (
 
 	manifestName = "manifest.json"
 	sumsName     = "SHA256SUMS"
+	pinName      = "pin.json"
+	drillsName   = "drills.json"
+	checkName    = "check.json"
+	removedName  = "removed.json"
 	stagingName  = ".staging"
+	trashName    = ".trash"
 	lockName     = ".lock"
+	editName     = ".edit"
 	recordName   = ".run"
 	gonePrefix   = ".gone-"
 	probePrefix  = ".probe-"
@@ -32,11 +38,16 @@ var (
 	namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
 	idPattern   = regexp.MustCompile(`^([0-9]{8}T[0-9]{6}Z)-i([0-9]{1,20})-([0-9a-f]{4})$`)
 	keyPattern  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$`)
+	tagPattern  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:=+@-]{0,63}$`)
 	sumPattern  = regexp.MustCompile(`^[0-9a-f]{64}$`)
 )
 
 // ValidName reports whether name can be that of a database.
 func ValidName(name string) bool { return namePattern.MatchString(name) }
+
+// ValidTag reports whether tag can be one of a manifest: a letter or digit, and
+// up to 63 more of those and of . _ : = + @ -.
+func ValidTag(tag string) bool { return tagPattern.MatchString(tag) }
 
 // ValidID reports whether id has the form of NewID.
 func ValidID(id string) bool {
@@ -84,6 +95,15 @@ func stagingDirName(key string) string {
 // plainFileName reports whether a manifest may list name: a base name that is
 // neither hidden nor one of the repository's own.
 func plainFileName(name string) bool {
-	return name != "" && len(name) <= 255 && name[0] != '.' && !strings.ContainsAny(name, "/\\\x00\n\r") &&
-		name != manifestName && name != sumsName
+	return name != "" && len(name) <= 255 && name[0] != '.' && !strings.ContainsAny(name, "/\\\x00\n\r") && !ownName(name)
+}
+
+// ownName reports whether a backup's directory has a file of that name beside
+// those that its manifest lists.
+func ownName(name string) bool {
+	switch name {
+	case manifestName, sumsName, pinName, drillsName, checkName, removedName:
+		return true
+	}
+	return false
 }

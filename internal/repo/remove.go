@@ -2,7 +2,6 @@ package repo
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"path/filepath"
 	"strings"
@@ -13,45 +12,11 @@ import (
 	"canvasback/internal/vfs"
 )
 
-// Replace rewrites the manifest of an existing backup in one atomic step. The
-// run and the files cannot change.
-func (r *Repo) Replace(m *Manifest) error {
-	data, err := Encode(m)
-	if err != nil {
-		return err
-	}
-	old, err := r.Get(m.Database, m.ID)
-	if err != nil {
-		return err
-	}
-	if old.Run != m.Run || !sameFiles(old.Files, m.Files) {
-		return fmt.Errorf("replace the manifest of backup %s of %s: its run and files cannot change", m.ID, m.Database)
-	}
-	dir := r.BackupDir(m.Database, m.ID)
-	name := filepath.Join(dir, manifestName)
-	if err := vfs.WriteAtomic(r.fs, name, data, filePerm); err != nil {
-		return writeError(err, "write %s", name)
-	}
-	// The commit's rename too: a verified backup is a durable one.
-	return syncDir(r.fs, filepath.Dir(dir))
-}
-
-func sameFiles(a, b []File) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
-}
-
 // Remove removes a backup: one rename takes it, manifest and all, out of the
 // list, durably; then its data is freed, manifest first. An error after the
-// rename leaves data that Sweep removes. UnknownBackup if there is no such
-// directory; one without a manifest is removed as well.
+// rename leaves data that Sweep removes. Reading if somebody reads it;
+// UnknownBackup if there is no such directory; one without a manifest is removed
+// as well.
 func (r *Repo) Remove(database, id string) error {
 	dbDir, _, err := r.databaseDir(database)
 	if err != nil {
@@ -68,30 +33,77 @@ func (r *Repo) Remove(database, id string) error {
 	if !found {
 		return failure.Errorf(failure.UnknownBackup, "repository %s has no backup %s of %s", r.dir, id, database)
 	}
-	return r.discard(database, dir)
+	return r.remove(database, id)
+}
+
+// remove takes a backup's directory away, whole or without a manifest, unless
+// somebody reads it.
+func (r *Repo) remove(database, id string) error {
+	var gone string
+	var lock vfs.File
+	err := r.editing(database, func() (err error) {
+		if lock, err = r.lockOut(database, id); err != nil {
+			return err
+		}
+		gone, err = r.setAside(database, filepath.Join(r.dir, database, id))
+		return err
+	})
+	if err == nil {
+		err = r.freeGone(gone)
+	}
+	if lock != nil {
+		err = errors.Join(err, lock.Close())
+	}
+	return err
+}
+
+// lockOut locks the directory of a backup against readers: Reading if there is
+// one, UnknownBackup if the backup is gone.
+func (r *Repo) lockOut(database, id string) (vfs.File, error) {
+	dir := filepath.Join(r.dir, database, id)
+	lock, got, err := r.lockBackup(dir, true)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, failure.Errorf(failure.UnknownBackup, "repository %s has no backup %s of %s", r.dir, id, database)
+	case err != nil:
+		return nil, err
+	case !got:
+		return nil, failure.Errorf(failure.Reading, "backup %s of %s is being read (lock on %s)", id, database, dir)
+	}
+	return lock, nil
 }
 
 // discard moves the directory out of its name, so that nobody finds half of
 // it, and then removes it.
 func (r *Repo) discard(database, dir string) error {
-	dbDir := filepath.Join(r.dir, database)
-	staging := filepath.Join(dbDir, stagingName)
-	if err := ensureDir(r.fs, staging); err != nil {
+	gone, err := r.setAside(database, dir)
+	if err != nil {
 		return err
 	}
-	gone := filepath.Join(staging, gonePrefix+filepath.Base(dir)+"-"+randomHex())
+	return r.freeGone(gone)
+}
+
+// setAside moves the directory, durably, to a name that only Sweep looks at,
+// and returns the name.
+func (r *Repo) setAside(database, dir string) (gone string, err error) {
+	staging := filepath.Join(r.dir, database, stagingName)
+	if err := ensureDir(r.fs, staging); err != nil {
+		return "", err
+	}
+	gone = filepath.Join(staging, gonePrefix+filepath.Base(dir)+"-"+randomHex())
 	if err := r.fs.Rename(dir, gone); err != nil {
-		return writeError(err, "remove %s", dir)
+		return "", writeError(err, "remove %s", dir)
 	}
 	// Durable before anything in it goes, or a crash could bring back the name
 	// with half its files.
-	if err := errors.Join(syncDir(r.fs, filepath.Dir(dir)), syncDir(r.fs, staging)); err != nil {
-		return err
-	}
+	return gone, errors.Join(syncDir(r.fs, filepath.Dir(dir)), syncDir(r.fs, staging))
+}
+
+func (r *Repo) freeGone(gone string) error {
 	if err := removeTree(r.fs, gone); err != nil {
 		return err
 	}
-	return syncDir(r.fs, staging)
+	return syncDir(r.fs, filepath.Dir(gone))
 }
 
 // removeTree removes a directory or file, a manifest before the rest.
@@ -116,8 +128,9 @@ func removeIfThere(fsys vfs.FS, path string) error {
 // Sweep removes what interrupted runs left and returns the paths: staging
 // directories that nobody holds and that are older than olderThan, backup
 // directories without a manifest of that age, temporary files of that age in
-// backups, probes of that age, and data of removed backups, whatever its age.
-// It goes on after a failure and joins the errors.
+// backups, probes of that age, data of removed backups, whatever its age, and
+// what is in the trash and has no more grace. It goes on after a failure and
+// joins the errors.
 func (r *Repo) Sweep(database string, olderThan time.Duration, now time.Time) ([]string, error) {
 	dbDir, found, err := r.databaseDir(database)
 	if err != nil || !found {
@@ -126,6 +139,7 @@ func (r *Repo) Sweep(database string, olderThan time.Duration, now time.Time) ([
 	s := &sweep{repo: r, database: database, before: now.Add(-olderThan)}
 	s.staging(filepath.Join(dbDir, stagingName))
 	s.backups(dbDir)
+	s.trash(filepath.Join(dbDir, trashName), now)
 	s.probes()
 	return s.removed, errors.Join(s.errs...)
 }
@@ -219,14 +233,17 @@ func (s *sweep) backups(dbDir string) {
 				s.fail(err)
 				continue
 			}
-			s.done(path, s.repo.discard(s.database, path))
+			err = s.repo.remove(s.database, e.Name())
+			if kind := failure.Of(err); kind != failure.UnknownBackup && kind != failure.Reading {
+				s.done(path, err) // else gone already, or somebody's after all
+			}
 		default:
 			s.fail(writeError(err, "look at %s", path))
 		}
 	}
 }
 
-// leftovers removes what a crash of Commit or Replace left beside the files
+// leftovers removes what a crash of Commit or Update left beside the files
 // of a whole backup.
 func (s *sweep) leftovers(dir string) {
 	entries, err := s.repo.fs.ReadDir(dir)
@@ -244,7 +261,11 @@ func (s *sweep) leftovers(dir string) {
 func (s *sweep) leftover(path string) {
 	base := filepath.Base(path)
 	fromStaging := base == lockName && ValidID(filepath.Base(filepath.Dir(path)))
-	if fromStaging || vfs.IsTemp(base) {
+	// Of a Trash that did not come to its rename, or an Untrash after it.
+	fromTrash := base == removedName && ValidID(filepath.Base(filepath.Dir(path)))
+	if fromTrash {
+		s.fail(s.repo.editing(s.database, func() error { s.oldFile(path); return nil }))
+	} else if fromStaging || vfs.IsTemp(base) {
 		s.oldFile(path)
 	}
 }

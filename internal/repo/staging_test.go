@@ -1,6 +1,7 @@
 package repo
 
 import (
+	"errors"
 	"path/filepath"
 	"testing"
 	"time"
@@ -77,25 +78,39 @@ func TestCommitOfARunThatIsCommitted(t *testing.T) {
 	assert.Empty(t, entries)
 }
 
-func TestReplace(t *testing.T) {
+func TestUpdate(t *testing.T) {
 	mem := newMem(t)
 	r := open(t, mem)
 	m := mustBackup(t, r, "run-1", start, StateCopied)
-	m.State = StateVerified
-	m.Verification = &Verification{Level: "full", Tables: []Table{{Name: "main.orders", Rows: 3, Fingerprint: "ab"}}}
-	require.NoError(t, r.Replace(m))
+	require.NoError(t, r.Update("shop", m.ID, func(now *Manifest) error {
+		assert.Equal(t, m, now)
+		now.State = StateVerified
+		now.Verification = &Verification{Level: "full", Tables: []Table{{Name: "main.orders", Rows: 3, Fingerprint: "ab"}}}
+		m = now
+		return nil
+	}))
 	got, err := r.Get("shop", Latest)
 	require.NoError(t, err)
 	assert.Equal(t, m, got)
 
-	changed := *m
-	changed.Files = changed.Files[:1]
-	require.ErrorContains(t, r.Replace(&changed), "cannot change")
-	changed = *m
-	changed.Run = "run-2"
-	require.ErrorContains(t, r.Replace(&changed), "cannot change")
-	missing := manifestOf("run-2", start, StateVerified)
-	requireKind(t, failure.UnknownBackup, r.Replace(missing))
+	no := errors.New("no")
+	for want, change := range map[string]func(*Manifest){
+		"files cannot change": func(m *Manifest) { m.Files = m.Files[:1] },
+		"run and files":       func(m *Manifest) { m.Files[0].SHA256 = m.Files[1].SHA256 },
+		"cannot change":       func(m *Manifest) { m.Run = "run-2" },
+		"its name":            func(m *Manifest) { m.ID = NewID(start, 42, "run-2") },
+		"tag":                 func(m *Manifest) { m.Tags = []string{"a b"} },
+	} {
+		require.ErrorContains(t, r.Update("shop", m.ID, func(m *Manifest) error { change(m); return nil }), want)
+	}
+	require.ErrorIs(t, r.Update("shop", m.ID, func(m *Manifest) error { m.State = StateFailed; return no }), no)
+	again, err := r.Get("shop", m.ID)
+	require.NoError(t, err)
+	assert.Equal(t, got, again, "as it was")
+	never := func(*Manifest) error { t.Error("called"); return nil }
+	requireKind(t, failure.UnknownBackup, r.Update("shop", NewID(start, 42, "run-2"), never))
+	requireKind(t, failure.UnknownBackup, r.Update("shop", "../shop", never))
+	requireKind(t, failure.UnknownBackup, r.Update("none", m.ID, never))
 }
 
 func TestSweep(t *testing.T) {

@@ -21,7 +21,7 @@ func LockFile(fsys FS, name string, perm fs.FileMode) (File, error) {
 		if err != nil || !got {
 			return nil, errors.Join(err, f.Close())
 		}
-		same, err := namesFile(fsys, name, f)
+		same, err := NamesFile(fsys, name, f)
 		if err == nil && same {
 			return f, nil
 		}
@@ -31,8 +31,8 @@ func LockFile(fsys FS, name string, perm fs.FileMode) (File, error) {
 	}
 }
 
-// namesFile reports whether name leads to the open file.
-func namesFile(fsys FS, name string, f File) (bool, error) {
+// NamesFile reports whether name leads to the open file, or directory.
+func NamesFile(fsys FS, name string, f File) (bool, error) {
 	held, err := f.Stat()
 	if err != nil {
 		return false, err

@@ -2,6 +2,7 @@ package vfs
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 
@@ -92,14 +93,27 @@ func (f *osFile) Stat() (Info, error) {
 	return infoOf(fi), nil
 }
 
-func (f *osFile) TryLock() (bool, error) {
-	err := f.control("flock", func(fd int) error {
-		return unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
-	})
+func (f *osFile) TryLock() (bool, error)       { return f.flock(unix.LOCK_EX) }
+func (f *osFile) TryLockShared() (bool, error) { return f.flock(unix.LOCK_SH) }
+
+func (f *osFile) flock(how int) (bool, error) {
+	err := f.control("flock", func(fd int) error { return unix.Flock(fd, how|unix.LOCK_NB) })
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		return false, nil
 	}
+	if err != nil && f.isDir() {
+		for _, errno := range []unix.Errno{unix.EBADF, unix.EINVAL, unix.EISDIR, unix.ENOLCK, unix.ENOSYS, unix.ENOTSUP} {
+			if errors.Is(err, errno) {
+				return false, fmt.Errorf("%w: %w", ErrNoLock, err)
+			}
+		}
+	}
 	return err == nil, err
+}
+
+func (f *osFile) isDir() bool {
+	fi, err := f.File.Stat()
+	return err == nil && fi.IsDir()
 }
 
 func (f *osFile) LockOwner() (pid int, held bool, err error) {

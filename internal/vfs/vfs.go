@@ -56,6 +56,10 @@ var ErrNoClone = errors.New("the file system cannot clone")
 // ErrNoCopyRange: the kernel cannot copy between these two files by itself.
 var ErrNoCopyRange = errors.New("the kernel cannot copy between the files")
 
+// ErrNoLock: the file system cannot lock a directory, as is so of some network
+// mounts, which lock only what is open for writing.
+var ErrNoLock = errors.New("the file system cannot lock a directory")
+
 // File is an open file. Offsets and sizes are in bytes.
 type File interface {
 	io.Reader
@@ -91,7 +95,15 @@ type File interface {
 	// TryLock takes an exclusive flock without waiting; false means that
 	// another open file holds it. Closing the file releases it. It is advisory
 	// and used on Canvasback's own files only, never on a database.
+	//
+	// A directory can be locked too, by one that is open for reading: that needs
+	// no file in it, goes along when it is renamed, and works where nothing can
+	// be written. ErrNoLock, for errors.Is: this file system cannot do that.
 	TryLock() (bool, error)
+	// TryLockShared takes a shared flock without waiting, of which several open
+	// files can have one at a time; false means that another open file holds an
+	// exclusive one. The rest is as for TryLock.
+	TryLockShared() (bool, error)
 	// LockOwner asks who holds a POSIX record lock on the file that conflicts
 	// with a write lock, taking none. A pid of 0 with held true means that the
 	// holder is outside this PID namespace.

@@ -283,6 +283,13 @@ func (f *interceptFile) TryLock() (bool, error) {
 	return f.File.TryLock()
 }
 
+func (f *interceptFile) TryLockShared() (bool, error) {
+	if err := f.op(OpLock); err != nil {
+		return false, err
+	}
+	return f.File.TryLockShared()
+}
+
 func (f *interceptFile) LockOwner() (int, bool, error) {
 	if err := f.op(OpLockOwner); err != nil {
 		return 0, false, err

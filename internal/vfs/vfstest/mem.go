@@ -43,8 +43,8 @@ type node struct {
 	data       []byte
 	syncData   []byte
 	unsynced   []write
-	lockedBy   *memFile // flock
-	ownerPID   int      // of a record lock, see SetLockOwner
+	locks      map[*memFile]bool // flocks, true for an exclusive one
+	ownerPID   int               // of a record lock, see SetLockOwner
 	ownerHolds bool
 }
 

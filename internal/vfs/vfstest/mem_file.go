@@ -32,7 +32,7 @@ func (f *memFile) enter(op string, allowed bool) error {
 		return pathError(op, f.name, fs.ErrClosed)
 	case !allowed:
 		return pathError(op, f.name, syscall.EBADF)
-	case f.n.names != nil && op != "stat" && op != "sync":
+	case f.n.names != nil && op != "stat" && op != "sync" && op != "flock":
 		return pathError(op, f.name, syscall.EISDIR)
 	}
 	return nil
@@ -174,11 +174,35 @@ func (f *memFile) TryLock() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if f.n.lockedBy != nil && f.n.lockedBy != f {
-		return false, nil
+	for holder := range f.n.locks {
+		if holder != f {
+			return false, nil
+		}
 	}
-	f.n.lockedBy = f
+	f.n.lock(f, true)
 	return true, nil
+}
+
+func (f *memFile) TryLockShared() (bool, error) {
+	err := f.enter("flock", true)
+	defer f.m.mu.Unlock()
+	if err != nil {
+		return false, err
+	}
+	for holder, exclusive := range f.n.locks {
+		if holder != f && exclusive {
+			return false, nil
+		}
+	}
+	f.n.lock(f, false)
+	return true, nil
+}
+
+func (n *node) lock(f *memFile, exclusive bool) {
+	if n.locks == nil {
+		n.locks = map[*memFile]bool{}
+	}
+	n.locks[f] = exclusive
 }
 
 func (f *memFile) LockOwner() (pid int, held bool, err error) {
@@ -197,8 +221,6 @@ func (f *memFile) Close() error {
 		return pathError("close", f.name, fs.ErrClosed)
 	}
 	f.closed = true
-	if f.n.lockedBy == f {
-		f.n.lockedBy = nil
-	}
+	delete(f.n.locks, f)
 	return nil
 }
