@@ -7,8 +7,9 @@ import (
 	"fmt"
 )
 
-// fingerprintVersion goes into every fingerprint: it changes with the encoding.
-const fingerprintVersion = 1
+// FingerprintVersion goes into every fingerprint: it changes with the encoding.
+// Fingerprints of two versions say nothing about each other.
+const FingerprintVersion = 2
 
 // A table's fingerprint is the first 128 bits of the SHA-256 of its columns
 // (name, type, order), its number of rows, and the two sums of the upper and
@@ -29,7 +30,7 @@ type column struct {
 
 func fingerprint(columns []column, rows int64, upper, lower string) string {
 	h := sha256.New()
-	fmt.Fprintf(h, "canvasback table fingerprint %d\n", fingerprintVersion)
+	fmt.Fprintf(h, "canvasback table fingerprint %d\n", FingerprintVersion)
 	for _, c := range columns {
 		fmt.Fprintf(h, "column %q %q generated %t\n", c.name, c.text, c.generated)
 	}

@@ -39,12 +39,25 @@ var values = []struct {
 	{"TIME", []string{"'00:00:00'", "'23:59:59.999999'", "'24:00:00'"}},
 	{"TIMETZ", []string{"'12:00:00+00'", "'12:00:00+01'", "'13:00:00+01'"}},
 	{"TIMESTAMP", []string{"'2026-01-01 00:00:00'", "'2026-01-01 00:00:00.000001'", "'infinity'", "'-infinity'"}},
-	{"TIMESTAMP_S", []string{"'2026-01-01 00:00:00'", "'2026-01-01 00:00:01'"}},
-	{"TIMESTAMP_MS", []string{"'2026-01-01 00:00:00'", "'2026-01-01 00:00:00.001'"}},
-	{"TIMESTAMP_NS", []string{"'2026-01-01 00:00:00'", "'2026-01-01 00:00:00.000000001'"}},
+	{"TIMESTAMP_S", []string{"'2026-01-01 00:00:00'", "'2026-01-01 00:00:01'", "'infinity'", "'290000-01-01 00:00:00'"}},
+	{"TIMESTAMP_MS", []string{"'2026-01-01 00:00:00'", "'2026-01-01 00:00:00.001'", "'-infinity'"}},
+	{"TIMESTAMP_NS", []string{"'2026-01-01 00:00:00'", "'2026-01-01 00:00:00.000000001'", "'2026-01-01 00:00:00.1'", "'1677-12-01 00:00:00.00001'", "'infinity'", "'-infinity'"}},
 	{"TIMESTAMPTZ", []string{"'2026-01-01 00:00:00+00'", "'2026-01-01 00:00:00+01'", "'infinity'", "'-infinity'"}},
 	{"JSON", []string{`'{"a":1}'`, `'{"a":"1"}'`, `'{"a": 1}'`, "'null'", "'[]'"}},
 	{"INTEGER[]", []string{"[]", "[NULL]", "[0]", "[NULL, NULL]", "[1, 2]", "[2, 1]", "[12]"}},
+	{"BOOLEAN[]", []string{"[]", "[true, NULL]", "[false]"}},
+	{"HUGEINT[][]", []string{"[[170141183460469231731687303715884105727], NULL]", "[[], [-1]]", "[[NULL]]"}},
+	{"DECIMAL(38,10)[]", []string{"[1.0000000001]", "[-0.5, NULL]"}},
+	{"FLOAT[]", []string{"['nan', 'inf', '-inf']", "['-0']", "[0]", "[1e-45, 3.4028235e38]", "[1e20, 1e-7, 123456790]", "[NULL]"}},
+	{"DOUBLE[2]", []string{"['nan', 'inf']", "['-0', 0]", "[5e-324, 1.7976931348623157e308]", "[1e21, 1e-7]", "[NULL, 0.1]"}},
+	{"DATE[]", []string{"['2026-01-01']", "['2026-01-01', NULL]", "['infinity']", "['0044-03-15 (BC)']"}},
+	{"TIME[]", []string{"['12:00:00']", "['12:00:00', '13:00:00']"}},
+	{"TIMETZ[]", []string{"['12:00:00+01']", "['12:00:00+00']"}},
+	{"TIMESTAMP[][]", []string{"[['2026-01-01 00:00:00']]", "[['2026-01-01 00:00:00'], [NULL]]"}},
+	{"TIMESTAMP_NS[]", []string{"['2026-01-01 00:00:00.000000001']", "['2026-01-01 00:00:00']"}},
+	{"INTERVAL[]", []string{"['1 month']", "['1 month', '30 days']", "['1 year 1 day']"}},
+	{"UUID[]", []string{"['00000000-0000-0000-0000-000000000000']", "[NULL]"}},
+	{"BIT[]", []string{"['01']", "['1', '0']"}},
 	{"INTEGER[2]", []string{"[1, 2]", "[NULL, 2]", "[NULL, NULL]", "[2, 1]"}},
 	{"VARCHAR[]", []string{"[]", "[NULL]", "['']", "['NULL']", "['a', 'b']", "['a, b']", "['a', NULL]", "['a', '']", "['', 'a']", "['1:a']", "['[a]']"}},
 	{"VARCHAR[][]", []string{"[]", "[[]]", "[NULL]", "[[NULL]]", "[[], []]", "[['a'], ['b']]", "[['a', 'b']]", "[['a', 'b'], []]", "[[], ['a', 'b']]"}},
@@ -149,7 +162,7 @@ func TestFingerprint_stays_the_same(t *testing.T) {
 	path := database(t,
 		"CREATE TABLE a(i INTEGER, s VARCHAR, d DOUBLE, t TIMESTAMPTZ, b BLOB, l VARCHAR[], p STRUCT(x DECIMAL(9,2), y DATE))",
 		"INSERT INTO a VALUES (1, 'x', 0.1, '2026-01-02 03:04:05+01', 'b', ['c', NULL], row(1.5, '2026-01-02')), (NULL, NULL, NULL, NULL, NULL, NULL, NULL)")
-	assert.Equal(t, "9829af36ae0da8148bfb2736e77bf150", scan(t, path)["main.a"].Fingerprint)
+	assert.Equal(t, "65baecede2f520dc77078ec76e4b68a9", scan(t, path)["main.a"].Fingerprint)
 }
 
 func TestFingerprint_does_not_depend_on_machine_or_limits(t *testing.T) {
@@ -184,6 +197,7 @@ func TestEncodeType(t *testing.T) {
 	for typ, want := range map[string]string{
 		"INTEGER":                  `concat(CAST(x AS VARCHAR), '|')`,
 		"DECIMAL(18,3)[][2]":       `concat(CAST(x AS VARCHAR), '|')`,
+		"DATE[]":                   `concat(CAST(len(x) AS VARCHAR), '[', array_to_string(list_transform(x, lambda e0: concat(CAST(e0 AS VARCHAR), '|')), ''))`,
 		"TIMESTAMP WITH TIME ZONE": `concat(coalesce(CAST(epoch_us(x) AS VARCHAR), CAST(x AS VARCHAR)), '|')`,
 		"BLOB":                     `concat(CAST(octet_length(x) AS VARCHAR), ':', md5(x))`,
 		"STRUCT(a INTEGER)":        `concat(CASE WHEN x IS NULL THEN '~' ELSE concat('{', CAST(struct_extract(x, 'a') AS VARCHAR), '|') END)`,
