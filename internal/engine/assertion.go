@@ -12,53 +12,59 @@ func (s *session) assert(ctx context.Context, assertions []Assertion) []Assertio
 	var results []AssertionResult
 	for _, a := range assertions {
 		r := AssertionResult{Name: a.Name}
-		got, err := s.value(ctx, a)
+		rows, err := s.assertionRows(ctx, a)
 		if err != nil {
-			r.Error, r.Undecided = shorten(err.Error()), undecided(err)
+			r.setError(err)
 		} else {
-			r.Passed = got == a.Expect
-			r.Got = shorten(got)
+			r.judge(rows, a.Expect)
 		}
 		results = append(results, r)
 	}
 	return results
 }
 
-// errNoResult is wrapped by the cause of a query that took too long.
-var errNoResult = errors.New("no result")
-
-func undecided(err error) string {
-	switch {
-	case errors.Is(err, errNoResult):
-		return UndecidedTime
-	case classify(err).Class == classMemory:
-		return UndecidedMemory
-	default:
-		return ""
-	}
-}
-
-// value runs a query that must return one row of one column. As a subquery it
-// can be nothing but a query.
-func (s *session) value(ctx context.Context, a Assertion) (string, error) {
+func (s *session) assertionRows(ctx context.Context, a Assertion) ([][]string, error) {
 	if a.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, a.Timeout, fmt.Errorf("%w after %s", errNoResult, a.Timeout))
 		defer cancel()
 	}
-	query := strings.TrimRight(a.SQL, "; \t\r\n")
-	rows, err := s.strings(ctx, "SELECT coalesce(CAST(COLUMNS(*) AS VARCHAR), 'NULL') FROM (\n"+query+"\n) LIMIT 2")
-	switch {
-	case ctx.Err() != nil:
-		return "", context.Cause(ctx)
-	case err != nil:
-		return "", err
-	case len(rows) == 0:
-		return "", errors.New("the query returned no row")
-	case len(rows) > 1:
-		return "", errors.New("the query returned more than one row")
-	case len(rows[0]) != 1:
-		return "", fmt.Errorf("the query returned %d columns", len(rows[0]))
+	// As a subquery it can be nothing but a query.
+	rows, err := s.strings(ctx, assertionQuery("FROM (\n"+strings.TrimRight(a.SQL, "; \t\r\n")+"\n)"))
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
 	}
-	return rows[0][0], nil
+	return rows, err
+}
+
+// assertionQuery renders what a query in a FROM clause returns, two rows at most.
+func assertionQuery(from string) string {
+	return "SELECT coalesce(CAST(COLUMNS(*) AS VARCHAR), 'NULL') " + from + " LIMIT 2"
+}
+
+// errNoResult is wrapped by the cause of a query that took too long.
+var errNoResult = errors.New("no result")
+
+func (r *AssertionResult) setError(err error) {
+	r.Error = shorten(err.Error())
+	switch {
+	case errors.Is(err, errNoResult):
+		r.Undecided = UndecidedTime
+	case asChildError(err).Class == classMemory:
+		r.Undecided = UndecidedMemory
+	}
+}
+
+// judge compares what a query returned, which must be one row of one column.
+func (r *AssertionResult) judge(rows [][]string, expect string) {
+	switch {
+	case len(rows) == 0:
+		r.Error = "the query returned no row"
+	case len(rows) > 1:
+		r.Error = "the query returned more than one row"
+	case len(rows[0]) != 1:
+		r.Error = fmt.Sprintf("the query returned %d columns", len(rows[0]))
+	default:
+		r.Passed, r.Got = rows[0][0] == expect, shorten(rows[0][0])
+	}
 }

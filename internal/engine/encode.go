@@ -55,7 +55,8 @@ func isPlain(t columnType) bool {
 
 // encoder renders values for one version of the engine.
 type encoder struct {
-	arrow bool // lambdas are written x -> y, which is all there is before DuckDB 1.3
+	arrow  bool // lambdas are written x -> y, which is all there is before DuckDB 1.3
+	signed bool // md5_number is a HUGEINT, which it was in DuckDB 1.1
 }
 
 // args are the arguments of concat() that render the SQL expression x of

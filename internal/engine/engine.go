@@ -70,6 +70,11 @@ type ScanRequest struct {
 	MemoryLimit string        `json:"memory_limit,omitempty"` // DuckDB's form: "2GB"; empty: the engine's default
 	Threads     int           `json:"threads,omitempty"`      // 0: the engine's default
 	Timeout     time.Duration `json:"-"`
+	// Command is the argv of a DuckDB command-line shell, of 1.1 or newer, that
+	// reads the database in place of the linked engine; it is run without a
+	// command shell. What goes wrong with it before it is shown the database is
+	// an accident.
+	Command []string `json:"-"`
 	// Progress is called with the number of tables read so far and in all.
 	Progress func(done, total int) `json:"-"`
 }
@@ -142,6 +147,9 @@ func Scan(ctx context.Context, req ScanRequest) (*ScanReport, error) {
 		if req.TempDir, err = filepath.Abs(dir); err != nil {
 			return nil, fmt.Errorf("engine: make a directory to spill to: %w", err)
 		}
+	}
+	if len(req.Command) > 0 {
+		return scanShell(ctx, req)
 	}
 	return run(ctx, request{Kind: kindScan, Path: path, Scan: &req}, req.Timeout, req.Progress)
 }

@@ -73,8 +73,12 @@ func (e encoder) digestQuery(t *table) (string, error) {
 	if len(args) == 0 {
 		return "", fmt.Errorf("none of its %d columns is stored", len(t.columns))
 	}
+	upper, lower := "h >> 64", "h & 18446744073709551615::UHUGEINT"
+	if e.signed {
+		upper, lower = "(h >> 64) & 18446744073709551615::HUGEINT", "h & 18446744073709551615::HUGEINT"
+	}
 	return `SELECT CAST(count(*) AS VARCHAR),
-		CAST(coalesce(sum(CAST(h >> 64 AS UBIGINT)), 0) AS VARCHAR),
-		CAST(coalesce(sum(CAST(h & 18446744073709551615::UHUGEINT AS UBIGINT)), 0) AS VARCHAR)
+		CAST(coalesce(sum(CAST(` + upper + ` AS UBIGINT)), 0) AS VARCHAR),
+		CAST(coalesce(sum(CAST(` + lower + ` AS UBIGINT)), 0) AS VARCHAR)
 		FROM (SELECT md5_number(` + concat(args) + `) AS h FROM ` + t.ref() + ` AS t)`, nil
 }

@@ -20,7 +20,11 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	enginetest.RunIfChild()
-	os.Exit(m.Run())
+	status := m.Run()
+	if shellDir != "" {
+		_ = os.RemoveAll(shellDir)
+	}
+	os.Exit(status)
 }
 
 // parentName is argv[0] of a process that waits for an engine child, which

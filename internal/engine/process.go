@@ -23,20 +23,103 @@ const maxReply = 64 << 20
 // run starts a child for req, feeds it, and turns its end into a report or an
 // error. progress may be nil.
 func run(ctx context.Context, req request, timeout time.Duration, progress func(done, total int)) (*ScanReport, error) {
-	runCtx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	if timeout > 0 {
-		timer := time.AfterFunc(timeout, func() { cancel(ErrTimeout) })
-		defer timer.Stop()
+	ctx, cancel := limited(ctx, timeout)
+	defer cancel()
+	p, err := ownChild(req.Path)
+	if err != nil {
+		return nil, err
 	}
+	var last *reply
+	end, err := launch(ctx, req.Path, p, func(stdin io.WriteCloser, stdout io.Reader) (err error) {
+		last, err = converse(stdin, stdout, req, progress)
+		return err
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case last != nil && end.ok() && last.Report != nil:
+		return last.Report, nil
+	case last != nil && end.ok():
+		return nil, last.Error.err(req.Path)
+	default:
+		return nil, end.verdict(ctx, req.Path)
+	}
+}
+
+// timeLimit is the cause of a context that a time limit ended.
+type timeLimit time.Duration
+
+func (t timeLimit) Error() string        { return "killed after " + time.Duration(t).String() }
+func (t timeLimit) Is(target error) bool { return target == ErrTimeout }
+
+// limited ends ctx after timeout; 0 means never.
+func limited(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+	if timeout <= 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeoutCause(ctx, timeout, timeLimit(timeout))
+}
+
+// ended is the error of a child that was killed, or never started, because ctx
+// ended.
+func ended(ctx context.Context, path string) error {
+	cause := context.Cause(ctx)
+	if limit, ok := errors.AsType[timeLimit](cause); ok {
+		return fmt.Errorf("%w %s: %w", ErrTimeout, path, limit)
+	}
+	return fmt.Errorf("engine: %s: %w", path, cause)
+}
+
+// program is what is started as a child.
+type program struct {
+	exe  string
+	args []string // from argv[0] on
+	dir  string   // working directory; empty: the parent's
+	env  []string
+}
+
+// ownChild is this program again.
+func ownChild(path string) (program, error) {
+	if len(os.Args) > 0 && os.Args[0] == childName {
+		return program{}, errors.New("engine: this process is a child itself: its main must call RunIfChild")
+	}
+	exe, err := self()
+	if err != nil {
+		return program{}, fmt.Errorf("engine: find the own executable: %w", err)
+	}
+	return program{exe: exe, args: []string{childName, filepath.Base(path)}, env: childEnv()}, nil
+}
+
+// ending is how a child ended.
+type ending struct {
+	state   *os.ProcessState
+	talkErr error // of reading what it wrote
+	waitErr error
+	stderr  *headTail
+}
+
+func (e *ending) ok() bool { return e.talkErr == nil && e.waitErr == nil }
+
+// launch runs the program in a process group of its own, talks with it until its
+// stdout ends, and takes the group down when the program has ended, when talk
+// fails and when ctx ends. The error is that of a program that was not started.
+func launch(ctx context.Context, path string, p program, talk func(stdin io.WriteCloser, stdout io.Reader) error) (*ending, error) {
 	// The child dies with the thread that forked it: keep that thread.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 
-	cmd, stderr, err := command(runCtx, req.Path)
-	if err != nil {
-		return nil, err
+	cmd := exec.CommandContext(ctx, p.exe)
+	cmd.Args, cmd.Env, cmd.Dir = p.args, p.env, p.dir
+	cmd.SysProcAttr = childAttr()
+	cmd.Cancel = func() error {
+		if err := killGroup(cmd.Process.Pid); err != nil {
+			return os.ErrProcessDone
+		}
+		return nil
 	}
+	cmd.WaitDelay = 10 * time.Second
+	end := &ending{stderr: &headTail{}}
+	cmd.Stderr = end.stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, fmt.Errorf("engine: start a child process: %w", err)
@@ -46,73 +129,64 @@ func run(ctx context.Context, req request, timeout time.Duration, progress func(
 		return nil, fmt.Errorf("engine: start a child process: %w", err)
 	}
 	if err := cmd.Start(); err != nil {
-		if runCtx.Err() != nil && ctx.Err() != nil {
-			return nil, ended(ctx, req.Path)
+		if ctx.Err() != nil {
+			return nil, ended(ctx, path)
 		}
 		return nil, fmt.Errorf("engine: start a child process: %w", err)
 	}
-	last, lineErr := converse(stdin, stdout, req, progress)
-	if lineErr != nil {
-		killGroup(cmd.Process.Pid)
+	gone := make(chan struct{})
+	go func() {
+		// Before it is reaped its number belongs to no other process. What it
+		// started and left behind holds its stdout open.
+		if awaitExit(cmd.Process.Pid) {
+			_ = killGroup(cmd.Process.Pid)
+		}
+		close(gone)
+	}()
+	end.talkErr = talk(stdin, stdout)
+	if end.talkErr != nil {
+		_ = killGroup(cmd.Process.Pid)
 	}
-	waitErr := cmd.Wait()
-
-	switch {
-	case last != nil && lineErr == nil && waitErr == nil && last.Report != nil:
-		return last.Report, nil
-	case last != nil && lineErr == nil && waitErr == nil:
-		return nil, last.Error.err(req.Path)
-	case ctx.Err() != nil:
-		return nil, ended(ctx, req.Path)
-	case errors.Is(context.Cause(runCtx), ErrTimeout):
-		return nil, fmt.Errorf("%w %s: killed after %s", ErrTimeout, req.Path, timeout)
-	}
-	return nil, fmt.Errorf("%w %s: %s", deathOf(cmd.ProcessState, lineErr, stderr), req.Path, describe(cmd, lineErr, stderr))
+	<-gone
+	end.waitErr = cmd.Wait()
+	end.state = cmd.ProcessState
+	return end, nil
 }
 
-// deathOf tells a child that found no memory from one that crashed. A child
-// that nobody here killed and that a SIGKILL ended was most likely chosen by
-// the kernel to make room.
-func deathOf(state *os.ProcessState, lineErr error, stderr *headTail) error {
-	status, _ := state.Sys().(syscall.WaitStatus)
+// verdict is the error of a child that did not answer.
+func (e *ending) verdict(ctx context.Context, path string) error {
+	if ctx.Err() != nil {
+		return ended(ctx, path)
+	}
+	return fmt.Errorf("%w %s: %s", e.death(), path, e.describe())
+}
+
+// death tells a child that found no memory from one that crashed. A child that
+// nobody here killed and that a SIGKILL ended was most likely chosen by the
+// kernel to make room.
+func (e *ending) death() error {
 	switch {
-	case lineErr != nil || state.Success():
+	case e.talkErr != nil || e.state.Success():
 		return ErrCrashed
-	case status.Signaled() && status.Signal() == syscall.SIGKILL, containsAny(stderr.String(), memoryTexts):
+	case e.signal() == syscall.SIGKILL, containsAny(e.stderr.String(), memoryTexts):
 		return ErrMemory
 	default:
 		return ErrCrashed
 	}
 }
 
-func ended(ctx context.Context, path string) error {
-	return fmt.Errorf("engine: %s: %w", path, context.Cause(ctx))
-}
-
-// command prepares the child: this program again, in a process group of its
-// own that is killed when ctx ends, without the parent's environment.
-func command(ctx context.Context, path string) (*exec.Cmd, *headTail, error) {
-	if len(os.Args) > 0 && os.Args[0] == childName {
-		return nil, nil, errors.New("engine: this process is a child itself: its main must call RunIfChild")
+// signal is what ended the child; a command shell between it and us reports it
+// as an exit status of 128 more.
+func (e *ending) signal() syscall.Signal {
+	status, _ := e.state.Sys().(syscall.WaitStatus)
+	switch {
+	case status.Signaled():
+		return status.Signal()
+	case status.Exited() && status.ExitStatus() > 128:
+		return syscall.Signal(status.ExitStatus() - 128)
+	default:
+		return 0
 	}
-	exe, err := self()
-	if err != nil {
-		return nil, nil, fmt.Errorf("engine: find the own executable: %w", err)
-	}
-	cmd := exec.CommandContext(ctx, exe)
-	cmd.Args = []string{childName, filepath.Base(path)}
-	cmd.Env = childEnv()
-	cmd.SysProcAttr = childAttr()
-	cmd.Cancel = func() error {
-		if err := killGroup(cmd.Process.Pid); err != nil {
-			return os.ErrProcessDone
-		}
-		return nil
-	}
-	cmd.WaitDelay = 10 * time.Second
-	stderr := &headTail{}
-	cmd.Stderr = stderr
-	return cmd, stderr, nil
 }
 
 // childEnv passes on where shared libraries are, and nothing else: the
@@ -156,45 +230,15 @@ func converse(stdin io.Writer, stdout io.Reader, req request, progress func(done
 }
 
 // describe says how a child ended that did not answer.
-func describe(cmd *exec.Cmd, lineErr error, stderr *headTail) string {
-	parts := []string{cmd.ProcessState.String()}
-	if lineErr != nil {
-		parts = append(parts, lineErr.Error())
-	} else if cmd.ProcessState.Success() {
+func (e *ending) describe() string {
+	parts := []string{e.state.String()}
+	if e.talkErr != nil {
+		parts = append(parts, e.talkErr.Error())
+	} else if e.state.Success() {
 		parts = append(parts, "it ended without an answer")
 	}
-	if text := strings.TrimSpace(stderr.String()); text != "" {
+	if text := strings.TrimSpace(e.stderr.String()); text != "" {
 		parts = append(parts, "stderr: "+strings.ToValidUTF8(text, "\uFFFD"))
 	}
 	return strings.Join(parts, "; ")
-}
-
-// headTail keeps the first and the last bytes of what is written to it: a Go
-// traceback says what happened in its first lines, an abort in its last.
-type headTail struct {
-	head, tail []byte
-	dropped    int64
-}
-
-const keepHead, keepTail = 2 << 10, 2 << 10
-
-func (h *headTail) Write(p []byte) (int, error) {
-	n := len(p)
-	if room := keepHead - len(h.head); room > 0 {
-		room = min(room, len(p))
-		h.head, p = append(h.head, p[:room]...), p[room:]
-	}
-	h.tail = append(h.tail, p...)
-	if over := len(h.tail) - keepTail; over > 0 {
-		h.dropped += int64(over)
-		h.tail = append(h.tail[:0], h.tail[over:]...)
-	}
-	return n, nil
-}
-
-func (h *headTail) String() string {
-	if h.dropped > 0 {
-		return fmt.Sprintf("%s\n... %d bytes left out ...\n%s", h.head, h.dropped, h.tail)
-	}
-	return string(h.head) + string(h.tail)
 }

@@ -66,7 +66,7 @@ func (s *session) open(ctx context.Context, path string, readOnly bool, lim limi
 		if err := s.exec(ctx, "SET force_mbedtls_unsafe = true"); err != nil && !readOnly {
 			return &childError{Class: classSetup, Text: err.Error()}
 		}
-		mode += ", ENCRYPTION_KEY " + quoteText(lim.Key) + ", ENCRYPTION_CIPHER " + quoteText(lim.Cipher)
+		mode += encryption(lim)
 	}
 	if err := s.exec(ctx, fmt.Sprintf("ATTACH %s AS %s (TYPE duckdb, %s)", quoteText(path), quoteName(s.alias), mode)); err != nil {
 		return withoutKey(err, lim.Key)
@@ -84,9 +84,18 @@ func (s *session) open(ctx context.Context, path string, readOnly bool, lim limi
 	return nil
 }
 
+// encryption are the options of an ATTACH of an encrypted file.
+func encryption(lim limits) string {
+	return ", ENCRYPTION_KEY " + quoteText(lim.Key) + ", ENCRYPTION_CIPHER " + quoteText(lim.Cipher)
+}
+
 // withoutKey hides the key where the engine quotes the statement it was in.
 func withoutKey(err error, key string) error {
 	text := err.Error()
+	if key != "" {
+		// The engine cuts long lines, perhaps inside of the key.
+		text, _, _ = strings.Cut(text, "\nLINE ")
+	}
 	for _, form := range []string{quoteText(key), key} {
 		if key != "" {
 			text = strings.ReplaceAll(text, form, "(key)")

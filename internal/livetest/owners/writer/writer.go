@@ -11,6 +11,8 @@
 //	committed   the last committed ledger entry
 //	checkpoint  runs CHECKPOINT between two transactions; "ok", or the error
 //
+// As "check" it checks a copy, as "shell" it is a command-line shell.
+//
 // It stops when standard input ends, and then closes the database as a service
 // would.
 package writer
@@ -49,6 +51,9 @@ type shape struct {
 func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 	if len(args) > 0 && args[0] == "check" {
 		return checkMain(args[1:], out, errOut)
+	}
+	if len(args) > 0 && args[0] == "shell" {
+		return shellMain(args[1:], in, out, errOut)
 	}
 	var s shape
 	flags := flag.NewFlagSet("owner", flag.ContinueOnError)
