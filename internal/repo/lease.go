@@ -54,7 +54,7 @@ func (r *Repo) Acquire(database, run string, now time.Time) (*Lease, error) {
 		err = failure.Errorf(failure.Busy, "run %q has database %s until %s (record %s)", rec.Run, database, rec.Until.UTC().Format(time.RFC3339), filepath.Join(dir, recordName))
 	}
 	if err == nil && rec.Run != run {
-		err = l.write(now) // names the holder to whoever finds the lock held
+		err = l.claim(now)
 	}
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
@@ -63,6 +63,17 @@ func (r *Repo) Acquire(database, run string, now time.Time) (*Lease, error) {
 }
 
 var errHeld = errors.New("the lock is held")
+
+// claim names the holder to whoever finds the lock held. On a full disk the
+// lease goes without a name, or nobody could make room: it is the lock that
+// keeps others away.
+func (l *Lease) claim(now time.Time) error {
+	err := l.write(now)
+	if failure.Of(err) == failure.RepoFull {
+		return removeIfThere(l.repo.fs, filepath.Join(l.dir, recordName))
+	}
+	return err
+}
 
 // Close keeps the database for the run until the given time and lets go of the
 // lock, for the run's next activity to take.

@@ -376,3 +376,29 @@ func TestReadErrorIsNoVerdict(t *testing.T) {
 	_, err = open(t, vfstest.FailNth(mem, 1, syscall.EIO, vfstest.OpRead)).FindRun("shop", "run-2")
 	require.ErrorIs(t, err, syscall.EIO, "the run's backup may be the unreadable one")
 }
+
+// TestLeaseOnAFullDisk: another run's record has ended, and there is no room
+// for a new one. The lease is had all the same, and is no other run's.
+func TestLeaseOnAFullDisk(t *testing.T) {
+	mem := newMem(t)
+	l, err := open(t, mem).Acquire("shop", "run-1", start)
+	require.NoError(t, err)
+	require.NoError(t, l.Close(start.Add(time.Minute)))
+
+	later := start.Add(time.Hour)
+	full := vfstest.Intercept(mem, func(op vfstest.Op) error {
+		if op.Kind == vfstest.OpWrite {
+			return syscall.ENOSPC
+		}
+		return nil
+	})
+	l, err = open(t, full).Acquire("shop", "run-2", later)
+	require.NoError(t, err)
+	_, err = open(t, mem).Acquire("shop", "run-3", later)
+	require.Equal(t, failure.Busy, failure.Of(err))
+	_, err = open(t, mem).Acquire("shop", "run-1", later)
+	require.Equal(t, failure.Busy, failure.Of(err), "its time is over")
+	require.NoError(t, l.End())
+	_, err = open(t, mem).Acquire("shop", "run-3", later)
+	require.NoError(t, err)
+}
