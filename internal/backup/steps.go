@@ -316,11 +316,7 @@ func (r *Runner) Abandon(ctx context.Context, in job.AbandonInput) (err error) {
 		if m != nil {
 			continue
 		}
-		stage, err := r.Repo.Stage(d.Name, runKey(in.Run, round))
-		if err != nil {
-			return err
-		}
-		if err := stage.Discard(); err != nil {
+		if err := r.Repo.Unstage(d.Name, runKey(in.Run, round)); err != nil {
 			return err
 		}
 	}

@@ -52,6 +52,33 @@ func (r *Repo) Stage(database, key string) (*Staging, error) {
 	}
 }
 
+// Unstage removes what an attempt of the run with the key has staged, if
+// anything: Busy if another attempt holds it. Unlike Stage and Discard it makes
+// nothing, and so works on a full disk.
+func (r *Repo) Unstage(database, key string) error {
+	dbDir, _, err := r.databaseDir(database)
+	if err != nil {
+		return err
+	}
+	dir := filepath.Join(dbDir, stagingName, stagingDirName(key))
+	found, err := realDir(r.fs, dir)
+	if err != nil || !found {
+		return err
+	}
+	lock, err := lockDir(r.fs, dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil // its holder discarded or committed it in between
+	case failure.Of(err) == failure.RepoFull && r.fs.Remove(dir) == nil:
+		return nil // as the disk was too full for the lock, there was nothing else
+	case err != nil:
+		return err
+	case lock == nil:
+		return failure.Errorf(failure.Busy, "another attempt is writing %s", dir)
+	}
+	return errors.Join(r.discard(database, dir), lock.Close())
+}
+
 // lockDir locks the lock file in dir; nil if another holds it, fs.ErrNotExist
 // if the directory is gone. A directory leaves its name before its lock is
 // released.

@@ -3,6 +3,7 @@ package repo
 import (
 	"errors"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -235,4 +236,28 @@ func TestLeaseUnderFailure(t *testing.T) {
 		require.NoError(t, err, "no lock stays held")
 		require.NoError(t, l.End())
 	})
+}
+
+func TestUnstage(t *testing.T) {
+	mem := newMem(t)
+	r := open(t, mem)
+	require.NoError(t, r.Unstage("shop", "run-1"), "nothing is staged")
+	s, err := r.Stage("shop", "run-1")
+	require.NoError(t, err)
+	require.NoError(t, put(mem, filepath.Join(s.Dir(), "shop.duckdb"), "half"))
+	require.Equal(t, failure.Busy, failure.Of(r.Unstage("shop", "run-1")))
+	require.NoError(t, s.Close())
+
+	full := vfstest.Intercept(mem, func(op vfstest.Op) error {
+		if _, err := mem.Lstat(op.Name); err != nil && (op.Kind == vfstest.OpMkdir || op.Kind == vfstest.OpCreate) {
+			return syscall.ENOSPC
+		}
+		return nil
+	})
+	require.NoError(t, open(t, full).Unstage("shop", "run-1"))
+	require.NoError(t, mem.Mkdir(s.Dir(), 0o700)) // and then there was no room for its lock
+	require.NoError(t, open(t, full).Unstage("shop", "run-1"))
+	entries, err := mem.ReadDir(filepath.Dir(s.Dir()))
+	require.NoError(t, err)
+	require.Empty(t, entries)
 }
