@@ -21,6 +21,7 @@ type oracle struct {
 	restored string             // ID that the operation restores; empty: none
 	content  map[string]content // of each backup that has been read with the engine, by ID
 	live     content
+	plain    bool // the live database is not one of the versions
 	book     *contentBook
 }
 
@@ -88,6 +89,10 @@ func newer(verified map[string]bool, id string) int {
 	return n
 }
 
+// plainRows is what a plain live database has: most of it in a checkpoint, the
+// rest in its WAL.
+const plainRows = 150000
+
 func (o *oracle) checkBackup(w world, m *repo.Manifest) error {
 	if m.State != repo.StateVerified && m.State != repo.StateCopied {
 		return fmt.Errorf("no fault of a disk is a verdict: %s", m.Failure)
@@ -108,8 +113,12 @@ func (o *oracle) checkBackup(w world, m *repo.Manifest) error {
 	if err != nil {
 		return err
 	}
+	want := rowsOf(versionOf(m.Run))
+	if o.plain {
+		want = plainRows
+	}
 	rows, err := o.book.rows(c)
-	if want := rowsOf(versionOf(m.Run)); err == nil && rows != want {
+	if err == nil && rows != want {
 		err = fmt.Errorf("%d rows, it was taken with %d", rows, want)
 	}
 	return err

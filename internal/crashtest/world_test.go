@@ -192,6 +192,15 @@ func (w world) backup(run string) error {
 	return err
 }
 
+// abandon is what a workflow ends with where a step has failed for good.
+func (w world) abandon(run string) error {
+	r, err := w.runner()
+	if err != nil {
+		return err
+	}
+	return r.Abandon(context.Background(), job.AbandonInput{Database: "shop", Run: run})
+}
+
 // list opens the repository afresh and lists its backups.
 func (w world) list() ([]repo.Manifest, error) {
 	r, err := repo.Open(w.fs, w.repository())
