@@ -1,7 +1,6 @@
 package crashtest
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -16,7 +15,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"canvasback/internal/engine"
 	"canvasback/internal/engine/enginetest"
 	"canvasback/internal/failure"
 	"canvasback/internal/repo"
@@ -263,7 +261,7 @@ func TestFullTarget(t *testing.T) {
 				s.restoreOnFull(w, w, book, c, fmt.Sprintf("%d MB left", 2*i))
 			}
 			require.NoError(t, w.put(w.target(), oldTarget))
-			at, err := points(w.fs, func(fsys vfs.FS) error { return w.on(fsys).restore(repo.Latest, true, scanWithEngine(t.TempDir())) })
+			at, err := points(w.fs, func(fsys vfs.FS) error { return w.on(fsys).restore(repo.Latest, true, scanWithEngine) })
 			require.NoError(t, err)
 			s.clear(w)
 			for _, n := range at {
@@ -288,14 +286,14 @@ func (s *small) restoreOnFull(w, on world, book *contentBook, c *tally, what str
 	latest, err := r.Get("shop", repo.Latest)
 	require.NoError(t, err)
 	o.restored = latest.ID
-	err = on.restore(repo.Latest, true, scanWithEngine(t.TempDir()))
+	err = on.restore(repo.Latest, true, scanWithEngine)
 	c.add(err)
 	if err != nil {
 		require.Contains(t, []string{failure.TargetBad.Name, failure.Engine.Name}, failure.Of(err).Name, "%s: %v", what, err)
 	}
 	require.NoError(t, o.check(w, false), "%s, which ended with %v", what, err)
 	s.empty()
-	require.NoError(t, w.restore(repo.Latest, true, scanWithEngine(t.TempDir())), "%s: the restore by itself", what)
+	require.NoError(t, w.restore(repo.Latest, true, scanWithEngine), "%s: the restore by itself", what)
 	at, err := w.get(w.target())
 	require.NoError(t, err)
 	require.True(t, at == o.content[latest.ID], what)
@@ -309,24 +307,5 @@ func (s *small) clear(w world) {
 	require.NoError(s.t, err)
 	for _, name := range names {
 		require.NoError(s.t, os.Remove(name))
-	}
-}
-
-// scanWithEngine reads a restored database as the starter does. What the
-// engine spills goes to dir.
-func scanWithEngine(dir string) scanFunc {
-	return func(ctx context.Context, path string, readWrite bool) ([]repo.Table, error) {
-		report, err := engine.Scan(ctx, engine.ScanRequest{Path: path, ReadWrite: readWrite, Level: engine.LevelFull, TempDir: dir})
-		if err != nil {
-			if errors.Is(err, engine.ErrRejected) {
-				return nil, failure.Errorf(failure.BackupBad, "%s: %w", path, err)
-			}
-			return nil, failure.Errorf(failure.Engine, "%s: %w", path, err)
-		}
-		var tables []repo.Table
-		for _, t := range report.Tables {
-			tables = append(tables, repo.Table(t))
-		}
-		return tables, nil
 	}
 }

@@ -66,23 +66,31 @@ var leastPoints = map[string]int{"copy": 20, "commit": 15, "verify": 10, "prune"
 // leastFull is that of a full disk. A sweep takes no space.
 var leastFull = map[string]int{"copy": 20, "commit": 5, "verify": 5, "prune": 3, "sweep": 0, "restore": 10, "backup": 30}
 
-// stage is a world in memory, ready for one operation.
+// stage is a world ready for one operation.
 type stage struct {
 	op     operation
-	mem    *vfstest.Mem // never changed
 	oracle *oracle
+	fresh  func() ground
+	// others: after every so many points another run is taken, too.
+	others int
 }
 
-// world is a fresh one on a disk of its own.
-func (s *stage) world() (world, *vfstest.Mem) {
-	mem := s.mem.CrashClone(1)
-	return world{fs: mem, root: "/w", level: "bytes"}, mem
+// ground is a world of its own for one point.
+type ground struct {
+	world
+	fork func() world // a copy in which nobody holds a lock
+	lose func() world // a copy without what was not synced; nil: there is none to be had
 }
 
-func newStage(t *testing.T, op operation, all []content, book *contentBook) *stage {
+// inMemory makes ground of a file system in memory.
+func inMemory(w world, mem *vfstest.Mem) ground {
+	on := func(seed int64) func() world { return func() world { return w.on(mem.CrashClone(seed)) } }
+	return ground{world: w.on(mem), fork: on(1), lose: on(0)}
+}
+
+// newStage prepares the operation in a world.
+func newStage(t *testing.T, w world, op operation, book *contentBook) *stage {
 	t.Helper()
-	mem := vfstest.NewMem()
-	w := makeWorld(t, mem, "/w", "bytes", all)
 	require.NoError(t, op.prepare(w), op.name)
 	o, err := newOracle(w, book)
 	require.NoError(t, err)
@@ -94,20 +102,19 @@ func newStage(t *testing.T, op operation, all []content, book *contentBook) *sta
 		}
 	}
 	require.NoError(t, o.check(w, false), "before the operation %s", op.name)
-	return &stage{op: op, mem: mem.CrashClone(1), oracle: o}
+	return &stage{op: op, oracle: o, others: 1}
 }
 
 // leaseEnds is a time after which a run that nobody continues has lost its
 // lease.
 const leaseEnds = 10 * time.Minute
 
-// aftermath is the whole promise after a fault: fork makes a copy of the world
-// in which nobody holds a lock.
-func (s *stage) aftermath(w world, fork func() world) error {
+// aftermath is the whole promise after a fault, with another run if there is a
+// copy of the world for one.
+func (s *stage) aftermath(w world, other *world) error {
 	if err := s.oracle.check(w, s.op.prunes); err != nil {
 		return fmt.Errorf("afterwards: %w", err)
 	}
-	other := fork()
 	err := s.op.do(w)
 	if s.op.newRun && err != nil && strings.Contains(err.Error(), "exists already, and not from this run") {
 		// Two runs of one second have one ID in 65,536 cases, and so many are tried.
@@ -119,12 +126,15 @@ func (s *stage) aftermath(w world, fork func() world) error {
 	if err := s.settled(w); err != nil {
 		return fmt.Errorf("after the same again: %w", err)
 	}
+	if other == nil {
+		return nil
+	}
 	// Nobody comes back: another run, when the lease has ended.
-	other = other.later(leaseEnds)
-	if err := other.backup("other"); err != nil {
+	late := other.later(leaseEnds)
+	if err := late.backup("other"); err != nil {
 		return fmt.Errorf("another run: %w", err)
 	}
-	if err := errors.Join(s.oracle.check(other, true), other.wantState("other-1", repo.StateVerified), other.wantSwept()); err != nil {
+	if err := errors.Join(s.oracle.check(late, true), late.wantState("other-1", repo.StateVerified), late.wantSwept()); err != nil {
 		return fmt.Errorf("after another run: %w", err)
 	}
 	return nil
@@ -148,16 +158,24 @@ func (w world) wantSwept() error {
 	return w.wantClean()
 }
 
-// TestMatrix prints the table; see the package comment.
-func TestMatrix(t *testing.T) {
+// allContents are the versions of the database, oldest first.
+func allContents(t *testing.T) []content {
 	all := make([]content, versions)
 	for i := range all {
 		all[i] = makeContent(t, i+1)
 	}
-	book := newContentBook(t)
+	return all
+}
+
+// TestMatrix prints the table; see the package comment.
+func TestMatrix(t *testing.T) {
+	all, book := allContents(t), newContentBook(t)
 	var cells []*cell
 	for _, op := range operations() {
-		s := newStage(t, op, all, book)
+		template := vfstest.NewMem()
+		w := makeWorld(t, template, "/w", "bytes", all)
+		s := newStage(t, w, op, book)
+		s.fresh = func() ground { return inMemory(w, template.CrashClone(1)) }
 		for _, f := range faults {
 			cells = append(cells, s.failEach(t, f))
 		}
@@ -170,29 +188,41 @@ func TestMatrix(t *testing.T) {
 func (s *stage) failEach(t *testing.T, f fault) *cell {
 	c := &cell{operation: s.op.name, fault: f.name}
 	for n := 1; ; n++ {
-		w, mem := s.world()
-		broken := f.strike(mem, n)
-		err := s.op.do(w.on(broken))
+		g := s.fresh()
+		broken := f.strike(g.fs, n)
+		err := s.op.do(g.on(broken))
 		if broken.struck() == (vfstest.Op{}) {
 			require.NoError(t, err, "%s without a fault", s.op.name)
-			require.NoError(t, s.settled(w), "%s without a fault", s.op.name)
+			require.NoError(t, s.settled(g.world), "%s without a fault", s.op.name)
 			return c
 		}
-		problem := f.judge(s.op, broken.struck(), err)
-		if err == nil {
-			c.passed++
-			// What is done is durable.
-			lost, _ := fork(w, mem.CrashClone(0))
-			problem = errors.Join(problem, s.op.done(w), s.oracle.check(lost, s.op.prunes), s.op.done(lost))
-		}
-		if problem == nil {
-			problem = s.aftermath(w, func() world { forked, _ := fork(w, mem.CrashClone(1)); return forked })
-		}
-		c.add(problem, "operation %d, %v, which made it end with [%v]", n, broken.struck(), err)
+		c.add(s.struck(c, f, g, n, broken.struck(), err), "operation %d, %v, which made it end with [%v]", n, broken.struck(), err)
 	}
 }
 
-func fork(w world, mem *vfstest.Mem) (world, *vfstest.Mem) { return w.on(mem), mem }
+// struck looks at what a fault in the n-th operation has led to.
+func (s *stage) struck(c *cell, f fault, g ground, n int, at vfstest.Op, err error) error {
+	if err := f.judge(s.op, at, err); err != nil {
+		return err
+	}
+	if err == nil {
+		c.passed++
+		if err := s.op.done(g.world); err != nil {
+			return err
+		}
+		if g.lose != nil { // what is done is durable
+			lost := g.lose()
+			if err := errors.Join(s.oracle.check(lost, s.op.prunes), s.op.done(lost)); err != nil {
+				return fmt.Errorf("done, and then lost by a crash: %w", err)
+			}
+		}
+	}
+	if n%s.others != 0 {
+		return s.aftermath(g.world, nil)
+	}
+	other := g.fork()
+	return s.aftermath(g.world, &other)
+}
 
 // seeds of what a crash keeps; 1 keeps everything, as a kill does.
 const seeds = 5
@@ -200,13 +230,14 @@ const seeds = 5
 // crashEach stops the machine before each change and after the last.
 func (s *stage) crashEach(t *testing.T) *cell {
 	c := &cell{operation: s.op.name, fault: "crash"}
-	w, mem := s.world()
+	g := s.fresh()
+	mem := g.fs.(*vfstest.Mem)
 	at := 0
 	crash := func(op vfstest.Op) {
 		for seed := range int64(seeds) {
-			left := mem.CrashClone(seed)
-			crashed := w.on(left)
-			c.add(s.aftermath(crashed, func() world { return w.on(left.CrashClone(1)) }), "point %d, before %v, seed %d", at, op, seed)
+			left := inMemory(g.world, mem.CrashClone(seed))
+			other := left.fork()
+			c.add(s.aftermath(left.world, &other), "point %d, before %v, seed %d", at, op, seed)
 		}
 	}
 	fsys := vfstest.Intercept(mem, func(op vfstest.Op) error {
@@ -216,7 +247,7 @@ func (s *stage) crashEach(t *testing.T) *cell {
 		}
 		return nil
 	})
-	require.NoError(t, s.op.do(w.on(fsys)))
+	require.NoError(t, s.op.do(g.on(fsys)))
 	crash(vfstest.Op{})
 	return c
 }

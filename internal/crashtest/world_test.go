@@ -63,7 +63,7 @@ func (w world) config() *config.Config {
 func (w world) runner() (*backup.Runner, error) { return backup.NewOn(w.fs, w.config(), w.now) }
 
 // versions of the database, oldest first. Each has 1000 rows times its number
-// below a checkpoint, and its number of commits of one row in the WAL.
+// in a checkpoint, and its number of commits of one row in the WAL.
 const versions = 4
 
 func rowsOf(version int) int64 { return int64(1001 * version) }
@@ -72,7 +72,7 @@ func rowsOf(version int) int64 { return int64(1001 * version) }
 type content struct{ db, wal string }
 
 // makeContent makes a version with a real engine. Only a writer can replay the
-// newest one's WAL. Blocks are the smallest there are.
+// WAL of the newest two. Blocks are the smallest there are.
 func makeContent(t testing.TB, version int) content {
 	t.Helper()
 	dir := t.TempDir()
@@ -83,7 +83,7 @@ func makeContent(t testing.TB, version int) content {
 	for i := range version {
 		stmts = append(stmts, fmt.Sprintf("INSERT INTO shop.t VALUES (%d)", -1-i))
 	}
-	if version == versions {
+	if version >= versions-1 {
 		stmts = append(stmts, "CREATE INDEX ti ON shop.t(i)")
 	}
 	enginetest.CreateKilled(t, filepath.Join(dir, "beside.duckdb"), stmts...)
