@@ -151,11 +151,14 @@ func (w *walk) beside(b Backup) []string {
 		}
 	}
 	if p := b.Pin; p != nil && !w.ended(*p) {
-		until := ""
-		if !p.Until.IsZero() {
-			until = " until " + p.Until.In(w.policy.location()).Format("2006-01-02 15:04 MST")
+		text := "pinned"
+		if p.Owner != "" {
+			text += " by " + p.Owner
 		}
-		rules = append(rules, fmt.Sprintf("pinned by %s%s: %s", p.Owner, until, p.Reason))
+		if !p.Until.IsZero() {
+			text += " until " + p.Until.In(w.policy.location()).Format("2006-01-02 15:04 MST")
+		}
+		rules = append(rules, text+": "+p.Reason)
 	}
 	return rules
 }

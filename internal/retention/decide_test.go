@@ -236,11 +236,12 @@ func TestPinWithoutEnd(t *testing.T) {
 	for i := range backups {
 		backups[i].Pin = &Pin{Owner: "ann", Reason: "the audit"}
 	}
+	backups[3].Pin.Owner = ""
 	got := Decide(now.AddDate(50, 0, 0), backups, Policy{Last: 1})
 	assert.Equal(t, strings.TrimPrefix(`
 a  keep   newest verified, last 1/1, pinned by ann: the audit
 b  keep   pinned by ann: the audit
 c  keep   failed verification; the newest failed one is kept for a look, pinned by ann: the audit
-d  keep   pinned by ann: the audit
+d  keep   pinned: the audit
 `, "\n"), render(got))
 }
