@@ -3,11 +3,14 @@ package config
 import (
 	"fmt"
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 	_ "time/tzdata" // a container may have no time zones of its own
 
 	"go.yaml.in/yaml/v3"
 
+	"canvasback/internal/failure"
 	"canvasback/internal/retention"
 )
 
@@ -82,6 +85,22 @@ func (r *Retention) fillIn() {
 	setDefault(&r.MinVerified, DefaultMinVerified)
 }
 
+// NewRetention has the defaults of everything but the rules: it keeps all.
+func NewRetention() Retention {
+	return Retention{TimeZone: time.UTC.String(), MinVerified: DefaultMinVerified}
+}
+
+// CheckFlags reports everything wrong with rules that came from flags in one
+// failure.Usage, a line each that names the flag.
+func (r *Retention) CheckFlags() error {
+	faults := r.check("")
+	for i := range faults {
+		name, _, _ := strings.Cut(strings.ReplaceAll(faults[i].at, "_", "-"), "[")
+		faults[i].at = "--" + strings.Replace(name, "tags", "tag", 1)
+	}
+	return join(failure.Usage, faults, func(fault) string { return "" })
+}
+
 func (r *Retention) check(at string) []fault {
 	k := &checks{at: at}
 	k.require(r.KeepLast >= 0 && !r.rules().Empty() || r.KeepLast == KeepAll, "keep_last",
@@ -105,14 +124,12 @@ func (r *Retention) check(at string) []fault {
 func checkTags(at, key string, tags []string) []fault {
 	k := &checks{at: at}
 	for i, tag := range tags {
-		k.require(ValidTag(tag), fmt.Sprintf("%s[%d]", key, i), "%q is not a tag: %s", tag, tagForm)
+		key := fmt.Sprintf("%s[%d]", key, i)
+		k.require(tagPattern.MatchString(tag), key, "%q is not a tag: letters, digits and . _ : = + @ -, beginning with a letter or digit, at most 64", tag)
+		k.require(!slices.Contains(tags[:i], tag), key, "%q is there already", tag)
 	}
 	return k.faults
 }
 
-// ValidTag reports whether backups can carry the tag.
-func ValidTag(tag string) bool { return tagPattern.MatchString(tag) }
-
-const tagForm = "letters, digits, dot, underscore and hyphen, beginning with a letter or digit, at most 64"
-
-var tagPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+// tagPattern is that of the manifest.
+var tagPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:=+@-]{0,63}$`)

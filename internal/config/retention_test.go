@@ -81,7 +81,7 @@ func TestRetentionRefuses(t *testing.T) {
     keep_daily: -3
     keep_within: 1h30m
     keep_within_daily: soon
-    keep_tags: [fine, "", -x]
+    keep_tags: [fine, "", -x, fine]
     timezone: Amsterdam
     min_verified: -1
     grace: 10s
@@ -100,7 +100,7 @@ func TestRetentionRefuses(t *testing.T) {
 	_, err := Load(path)
 	require.Error(t, err)
 	assert.Equal(t, failure.InvalidConfig, failure.Of(err))
-	const form = "letters, digits, dot, underscore and hyphen, beginning with a letter or digit, at most 64"
+	const form = "letters, digits and . _ : = + @ -, beginning with a letter or digit, at most 64"
 	const period = "is not a period such as 30d, 1y6m or 12h: years, months, days, hours"
 	want := ""
 	for _, line := range []string{
@@ -111,6 +111,7 @@ func TestRetentionRefuses(t *testing.T) {
 		`:11: "soon" ` + period,
 		`:12: databases[0].retention.keep_tags[1]: "" is not a tag: ` + form,
 		`:12: databases[0].retention.keep_tags[2]: "-x" is not a tag: ` + form,
+		`:12: databases[0].retention.keep_tags[3]: "fine" is there already`,
 		`:13: databases[0].retention.timezone: "Amsterdam" is not the name of a time zone such as Europe/Amsterdam`,
 		":14: databases[0].retention.min_verified: -1 is not a number of backups: at least 1",
 		`:15: "10s" ` + period,
@@ -131,4 +132,22 @@ func TestRetentionWithoutARuleIsRefusedWhateverItCameFrom(t *testing.T) {
 	assert.EqualError(t, c.Validate(), "databases[0].retention.keep_last: 0 is not a number of backups: at least 1, or -1 to keep all")
 	c.Databases[0].Retention.KeepDaily = 7
 	assert.NoError(t, c.Validate())
+}
+
+func TestRetentionFromFlags(t *testing.T) {
+	r := NewRetention()
+	p, err := r.Policy()
+	require.NoError(t, err)
+	assert.True(t, p.Empty())
+	r.KeepLast = KeepAll
+	require.NoError(t, r.CheckFlags())
+	r.KeepLast, r.KeepHourly, r.KeepTags, r.MinVerified, r.TimeZone = -2, -7, []string{"a", "?"}, 0, "Mars/Base"
+	err = r.CheckFlags()
+	require.Error(t, err)
+	assert.Equal(t, failure.Usage, failure.Of(err))
+	assert.Equal(t, `--keep-last: -2 is not a number of backups: at least 1, or -1 to keep all
+--keep-hourly: -7 is not a number of backups: 0 or more, or -1 to keep all
+--timezone: "Mars/Base" is not the name of a time zone such as Europe/Amsterdam
+--min-verified: 0 is not a number of backups: at least 1
+--keep-tag: "?" is not a tag: letters, digits and . _ : = + @ -, beginning with a letter or digit, at most 64`, err.Error())
 }
