@@ -80,7 +80,7 @@ func manifest(in *config.Database, key string, started time.Time, res *hotcopy.R
 			Rule: res.Rule, Attempts: res.Attempts, WALBytes: res.WALBytes, Commits: res.Commits,
 			BytesRead: res.BytesRead, BytesResumed: res.BytesResumed, Cloned: res.Cloned, Evidence: res.Evidence,
 		},
-		Tool: tool,
+		Tags: in.Tags, Tool: tool,
 	}
 	m.Acceptance.Seconds = m.Finished.Sub(started).Seconds()
 	for _, f := range res.Files {

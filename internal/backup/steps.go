@@ -16,7 +16,6 @@ import (
 	"canvasback/internal/hotcopy"
 	"canvasback/internal/job"
 	"canvasback/internal/repo"
-	"canvasback/internal/retention"
 	"canvasback/internal/verify"
 )
 
@@ -198,8 +197,7 @@ func (r *Runner) Verify(ctx context.Context, in job.VerifyInput, progress func(j
 		return res, verdict
 	}
 	if verdict != nil {
-		_, err := r.remove(d, func(m repo.Manifest) bool { return m.State == repo.StateFailed })
-		return res, errors.Join(verdict, err)
+		return res, errors.Join(verdict, r.removeFailed(ctx, d))
 	}
 	return verifyResult(m), nil
 }
@@ -252,45 +250,6 @@ func verifyResult(m *repo.Manifest) job.VerifyResult {
 		}
 	}
 	return res
-}
-
-// Prune applies the retention policy and ends the run's lease.
-func (r *Runner) Prune(ctx context.Context, in job.PruneInput) (res job.PruneResult, err error) {
-	d, err := r.database(in.Database)
-	if err != nil {
-		return res, err
-	}
-	done, err := r.lastLease(d.Name, in.Run)
-	if err != nil {
-		return res, err
-	}
-	defer func() { err = errors.Join(err, done()) }()
-	return r.remove(d, func(repo.Manifest) bool { return true })
-}
-
-// remove applies the policy to the backups that may go. A damaged manifest is
-// left alone and reported after the rest is done.
-func (r *Runner) remove(d *config.Database, may func(repo.Manifest) bool) (job.PruneResult, error) {
-	res := job.PruneResult{Kept: []job.Decision{}, Removed: []job.Decision{}}
-	manifests, listErr := r.Repo.List(d.Name)
-	mayGo := map[string]bool{}
-	var backups []retention.Backup
-	for _, m := range manifests {
-		mayGo[m.ID] = may(m)
-		backups = append(backups, retention.Backup{ID: m.ID, Time: m.Started, State: string(m.State)})
-	}
-	for _, dec := range retention.Decide(r.now(), backups, retention.Policy{Last: d.Retention.KeepLast}) {
-		out := job.Decision{ID: dec.ID, Reason: dec.Reason}
-		if dec.Keep || !mayGo[dec.ID] {
-			res.Kept = append(res.Kept, out)
-			continue
-		}
-		if err := r.Repo.Remove(d.Name, dec.ID); err != nil {
-			return res, errors.Join(err, listErr)
-		}
-		res.Removed = append(res.Removed, out)
-	}
-	return res, listErr
 }
 
 // Abandon removes what the run had staged and ends its lease. A backup that was
