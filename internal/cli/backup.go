@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -27,6 +28,7 @@ type backupFlags struct {
 	bandwidth     config.Bytes
 	settle        config.Duration
 	keyFile       string
+	tags          []string
 }
 
 func newBackupCommand(a *app) *cobra.Command {
@@ -62,9 +64,10 @@ file, --database takes names in it, and the other flags override it.`,
 	fl.StringArrayVar(&f.databases, "database", nil, "`NAME=PATH` of a database, repeatable; with --config a name in it")
 	fl.StringVar(&f.repository, "repository", "", "`DIR` that holds the backups")
 	fl.StringVar(&f.config, "config", "", "configuration `FILE` of the worker")
-	fl.IntVar(&f.keepLast, "keep-last", config.DefaultKeepLast, "verified backups to keep; -1 keeps all")
+	fl.IntVar(&f.keepLast, "keep-last", config.DefaultKeepLast, "verified backups to keep, never fewer than the configuration's min_verified (2); -1 keeps all")
 	fl.StringVar(&f.engineVersion, "engine-version", "", "DuckDB `VERSION` of the process that holds the database, such as 1.4.1")
 	keyFileFlag(cmd, &f.keyFile)
+	fl.StringArrayVar(&f.tags, "tag", nil, "`TAG` that the backup carries, repeatable; added to those of the configuration")
 	fl.Var(&f.bandwidth, "bandwidth", "bytes read from the database per second, such as 50MB (default unlimited)")
 	fl.Var(&f.settle, "settle", "how long the header must hold still where nothing else proves the copy (default 5s)")
 	return cmd
@@ -92,6 +95,11 @@ func (f *backupFlags) configuration(cmd *cobra.Command) (*config.Config, []strin
 		}
 		if cmd.Flags().Changed("key-file") {
 			db.KeyFile = f.keyFile
+		}
+		for _, tag := range f.tags {
+			if !slices.Contains(db.Tags, tag) {
+				db.Tags = append(db.Tags, tag)
+			}
 		}
 		if cmd.Flags().Changed("settle") {
 			db.Copy.Settle = f.settle

@@ -3,7 +3,9 @@ package cli
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"canvasback/internal/job"
@@ -26,6 +28,8 @@ type backupDoc struct {
 	Tables          []repo.Table   `json:"tables"`
 	Pruned          []job.Decision `json:"pruned"`
 	Reason          string         `json:"reason,omitempty"`
+	Tags            []string       `json:"tags"`
+	Pin             *repo.Pin      `json:"pin,omitempty"` // list only
 }
 
 // newBackupDoc leaves no list nil, so that none becomes null.
@@ -43,6 +47,7 @@ func newBackupDoc(m *repo.Manifest) backupDoc {
 		Tables:          []repo.Table{},
 		Pruned:          []job.Decision{},
 		Reason:          m.Failure,
+		Tags:            append([]string{}, m.Tags...),
 	}
 	for _, f := range m.Files {
 		doc.Bytes += f.Bytes
@@ -72,6 +77,7 @@ func (d *backupDoc) write(w io.Writer) error {
 		{"state", string(d.State)},
 		{"reason", d.Reason},
 		{"rule", fmt.Sprintf("%s (attempt %d)", d.Rule, d.Attempts)},
+		{"tags", strings.Join(d.Tags, " ")},
 		{"size", humanBytes(d.Bytes)},
 		{"tables", fmt.Sprintf("%d, %d rows", len(d.Tables), d.rows())},
 		{"time", fmt.Sprintf("%.1fs, of which the copy %.1fs", d.DurationSeconds, d.CopySeconds)},
@@ -82,14 +88,43 @@ func (d *backupDoc) write(w io.Writer) error {
 	return writeFields(w, fields)
 }
 
-// writeBackups prints a table, oldest first.
+// writeBackups prints a table, oldest first. Tags and pins have a column where
+// there are any.
 func writeBackups(w io.Writer, docs []backupDoc, now time.Time) error {
+	header := []string{"DATABASE", "ID", "STATE", "RULE", "AGE", "SIZE", "TABLES", "ROWS"}
+	tags := slices.ContainsFunc(docs, func(d backupDoc) bool { return len(d.Tags) > 0 })
+	pins := slices.ContainsFunc(docs, func(d backupDoc) bool { return d.Pin != nil })
+	if tags {
+		header = append(header, "TAGS")
+	}
+	if pins {
+		header = append(header, "PIN")
+	}
 	rows := make([][]string, 0, len(docs))
 	for _, d := range docs {
-		rows = append(rows, []string{
+		row := []string{
 			d.Database, d.ID, string(d.State), d.Rule, humanAge(now.Sub(d.Started)), humanBytes(d.Bytes),
 			strconv.Itoa(len(d.Tables)), strconv.FormatInt(d.rows(), 10),
-		})
+		}
+		if tags {
+			row = append(row, strings.Join(d.Tags, " "))
+		}
+		if pins {
+			row = append(row, pinText(d.Pin))
+		}
+		rows = append(rows, row)
 	}
-	return writeTable(w, []string{"DATABASE", "ID", "STATE", "RULE", "AGE", "SIZE", "TABLES", "ROWS"}, rows)
+	return writeTable(w, header, rows)
+}
+
+// pinText is a pin in one cell.
+func pinText(p *repo.Pin) string {
+	if p == nil {
+		return ""
+	}
+	text := p.Reason
+	if p.Until != nil {
+		text = "until " + until(p) + ": " + text
+	}
+	return strings.TrimSpace(p.Owner + " " + text)
 }

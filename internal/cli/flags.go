@@ -29,6 +29,12 @@ func (s *stored) backupFlag(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&s.backup, "backup", repo.Latest, "`ID` of the backup; latest is the newest verified one")
 }
 
+// oneBackupFlag is backupFlag where a wrong guess would do harm.
+func (s *stored) oneBackupFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&s.backup, "backup", "", "`ID` of the backup, as 'starter list' shows it")
+	must(cmd.MarkFlagRequired("backup"))
+}
+
 // open opens the repository and checks that it has the database, if one is
 // named.
 func (s *stored) open() (*repo.Repo, error) {

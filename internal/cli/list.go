@@ -5,6 +5,8 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+
+	"canvasback/internal/failure"
 )
 
 func newListCommand(a *app) *cobra.Command {
@@ -38,7 +40,14 @@ func (a *app) list(s *stored) error {
 		backups, err := r.List(name)
 		problems = errors.Join(problems, err)
 		for i := range backups {
-			docs = append(docs, newBackupDoc(&backups[i]))
+			doc := newBackupDoc(&backups[i])
+			notes, err := r.Notes(name, doc.ID)
+			if failure.Of(err) == failure.UnknownBackup {
+				continue // removed just now
+			}
+			problems = errors.Join(problems, err)
+			doc.Pin = notes.Pin
+			docs = append(docs, doc)
 		}
 	}
 	err = a.result(docs, func(w io.Writer) error { return writeBackups(w, docs, a.now()) })

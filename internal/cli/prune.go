@@ -2,60 +2,120 @@ package cli
 
 import (
 	"errors"
-	"fmt"
-	"io"
+	"regexp"
+	"time"
 
 	"github.com/spf13/cobra"
 
-	"canvasback/internal/job"
+	"canvasback/internal/backup"
+	"canvasback/internal/config"
+	"canvasback/internal/failure"
 	"canvasback/internal/repo"
 	"canvasback/internal/retention"
 )
 
-// pruneDoc is the outcome of prune. Without Confirmed, Removed is what would
-// be removed.
-type pruneDoc struct {
-	Database  string         `json:"database"`
-	Confirmed bool           `json:"confirmed"`
-	Kept      []job.Decision `json:"kept"`
-	Removed   []job.Decision `json:"removed"`
+// pruneFlags are the flags of prune. Those of the retention are applied to what
+// the configuration says.
+type pruneFlags struct {
+	stored
+	config       string
+	retention    config.Retention
+	confirm      string // empty: only show; confirmNow; or a hash
+	force, trash bool
 }
 
+// confirmNow is what --confirm without a value means.
+const confirmNow = "now"
+
+var hashPattern = regexp.MustCompile(`^[0-9a-f]{12}$`)
+
 func newPruneCommand(a *app) *cobra.Command {
-	s := &stored{}
-	var keepLast int
-	var confirm bool
+	f := &pruneFlags{retention: config.NewRetention()}
 	cmd := &cobra.Command{
-		Use:   "prune --repository DIR --database NAME --keep-last N",
+		Use:   "prune --repository DIR --database NAME (--keep-... | --config FILE)",
 		Short: "Show, and with --confirm remove, the backups that are too many",
-		Long: `Decide which backups of a database stay: the newest N verified ones, and always
-the newest verified one. Every decision is shown with its reason; nothing is
-removed without --confirm.`,
-		Example: `  starter prune --repository /backups --database shop --keep-last 10
-  starter prune --repository /backups --database shop --keep-last 10 --confirm`,
-		RunE: func(*cobra.Command, []string) error {
-			if keepLast < 1 {
-				return usagef("--keep-last %d: at least 1", keepLast)
-			}
-			return a.prune(s, keepLast, confirm)
-		},
+		Long: `Decide which backups of a database stay, by the keep rules of the flags or of
+the worker's configuration file, which the flags override. A backup stays if any
+rule keeps it. Only verified backups fill slots; the newest --min-verified of
+them always stay, and so do pinned ones, those that carry a --keep-tag, and
+those dated in the future.
+
+Every backup is shown, with the rules that keep it or the reason why it goes.
+Nothing is removed without --confirm. --confirm=HASH removes exactly what was
+shown with that hash, or refuses if the plan is another one by now; --confirm
+alone decides and removes at once. A plan that removes more than half of the
+backups needs --force too.
+
+With --grace what is removed goes to the trash for that long: --trash lists it,
+'starter undelete' brings it back.`,
+		Example: `  starter prune --repository /backups --database shop --keep-daily 7 --keep-weekly 5
+  starter prune --repository /backups --database shop --keep-daily 7 --keep-weekly 5 --confirm=0f1e2d3c4b5a
+  starter prune --config /etc/canvasback.yaml --database shop --confirm`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.prune(cmd, f) },
 	}
-	s.repositoryFlag(cmd)
-	s.databaseFlag(cmd)
-	cmd.Flags().IntVar(&keepLast, "keep-last", 0, "verified backups to keep")
-	must(cmd.MarkFlagRequired("keep-last"))
-	cmd.Flags().BoolVar(&confirm, "confirm", false, "remove, instead of only showing what would be removed")
+	fl := cmd.Flags()
+	fl.StringVar(&f.repository, "repository", "", "`DIR` that holds the backups; with --config the one it names")
+	f.databaseFlag(cmd)
+	fl.StringVar(&f.config, "config", "", "configuration `FILE` of the worker")
+	keepFlags(fl, &f.retention)
+	fl.StringVar(&f.confirm, "confirm", "", "remove: exactly the plan of the `HASH`, or without one whatever is decided now")
+	fl.Lookup("confirm").NoOptDefVal = confirmNow
+	fl.BoolVar(&f.force, "force", false, "remove even more than half of the backups")
+	fl.BoolVar(&f.trash, "trash", false, "list what was removed and can be brought back")
 	return cmd
 }
 
-func (a *app) prune(s *stored, keepLast int, confirm bool) (err error) {
-	r, err := s.open()
+// policy is the retention of the configuration, if there is one, with the
+// flags over it. It also finds the repository.
+func (f *pruneFlags) policy(cmd *cobra.Command) (retention.Policy, error) {
+	rules := config.NewRetention()
+	if f.config != "" {
+		cfg, err := config.Load(f.config)
+		if err != nil {
+			return retention.Policy{}, err
+		}
+		db, ok := cfg.Database(f.database)
+		if !ok {
+			return retention.Policy{}, failure.Errorf(failure.UnknownDatabase, "%s has no database %q", f.config, f.database)
+		}
+		rules = db.Retention
+		if !cmd.Flags().Changed("repository") {
+			f.repository = cfg.Repository
+		}
+	}
+	if err := override(cmd, &rules); err != nil {
+		return retention.Policy{}, usagef("%w", err)
+	}
+	p, err := rules.Policy()
+	if err == nil && p.Empty() && !cmd.Flags().Changed("keep-last") {
+		return p, usagef("nothing says what to keep: --keep-last or another --keep rule, or --config")
+	}
+	if err := rules.CheckFlags(); err != nil {
+		return p, err
+	}
+	return p, err
+}
+
+func (a *app) prune(cmd *cobra.Command, f *pruneFlags) (err error) {
+	confirm := cmd.Flags().Changed("confirm")
+	switch {
+	case f.trash:
+		return a.listTrash(f)
+	case confirm && f.confirm != confirmNow && !hashPattern.MatchString(f.confirm):
+		return usagef("--confirm=%s: not the hash of a plan, which has 12 hex digits", f.confirm)
+	}
+	policy, err := f.policy(cmd)
 	if err != nil {
 		return err
 	}
+	r, err := f.open()
+	if err != nil {
+		return err
+	}
+	now := a.now()
 	if confirm {
 		// No backup run may decide or remove at the same time.
-		lease, err := r.Acquire(s.database, "prune by hand", a.now())
+		lease, err := r.Acquire(f.database, "prune by hand", now)
 		if err != nil {
 			return err
 		}
@@ -65,82 +125,48 @@ func (a *app) prune(s *stored, keepLast int, confirm bool) (err error) {
 			}
 		}()
 	}
-	doc, problems, err := a.decide(r, s.database, keepLast)
+	p, err := backup.PlanPruning(r, f.database, policy, now)
 	if err != nil {
 		return err
 	}
 	if confirm {
-		doc.Confirmed = true
-		problems = errors.Join(problems, removeAll(r, doc))
+		return a.carryOut(f, p, now)
 	}
-	if err := a.result(doc, doc.write); err != nil {
+	doc := newPruneDoc(f.database, p, now)
+	if len(doc.Removed) > 0 {
+		doc.Confirm = asTyped(cmd, "confirm", "json", "force") + " --confirm=" + doc.Hash
+		if doc.NeedsForce {
+			doc.Confirm += " --force"
+		}
+	}
+	return a.pruned(doc, p.Problems)
+}
+
+// carryOut removes what the plan says, if it is the one that was confirmed.
+func (a *app) carryOut(f *pruneFlags, p *backup.Pruning, now time.Time) error {
+	if f.confirm != confirmNow && f.confirm != p.Plan.Hash {
+		return failure.Errorf(failure.PlanChanged, "the plan for %s is %s now, not %s: nothing was removed", f.database, p.Plan.Hash, f.confirm)
+	}
+	if err := p.Check(); err != nil && !f.force {
 		return err
 	}
-	if !confirm && len(doc.Removed) > 0 {
-		a.notef("nothing was removed: --confirm removes")
+	res, err := p.Remove(a.ctx, func(repo.Manifest) bool { return true })
+	sweepErr := p.Sweep()
+	doc := newPruneDoc(f.database, p, now)
+	doc.carriedOut(res)
+	problems := errors.Join(err, sweepErr, p.Problems)
+	if n := len(res.Reading); n > 0 {
+		problems = errors.Join(problems, failure.Errorf(failure.Reading, "%d backups are being read and stay for now", n))
+	}
+	return a.pruned(doc, problems)
+}
+
+func (a *app) pruned(doc *pruneDoc, problems error) error {
+	if err := a.result(doc, doc.write); err != nil {
+		return err
 	}
 	if problems != nil {
 		return &partial{problems}
 	}
 	return nil
-}
-
-// decide lists and judges. Problems are manifests that cannot be read: their
-// backups are left alone.
-func (a *app) decide(r *repo.Repo, database string, keepLast int) (doc *pruneDoc, problems, err error) {
-	manifests, problems := r.List(database)
-	if len(manifests) == 0 && problems != nil {
-		return nil, nil, problems
-	}
-	backups := make([]retention.Backup, 0, len(manifests))
-	for _, m := range manifests {
-		backups = append(backups, retention.Backup{ID: m.ID, Time: m.Started, State: string(m.State)})
-	}
-	doc = &pruneDoc{Database: database, Kept: []job.Decision{}, Removed: []job.Decision{}}
-	for _, d := range retention.Decide(a.now(), backups, retention.Policy{Last: keepLast}) {
-		decision := job.Decision{ID: d.ID, Reason: d.Reason}
-		if d.Keep {
-			doc.Kept = append(doc.Kept, decision)
-		} else {
-			doc.Removed = append(doc.Removed, decision)
-		}
-	}
-	return doc, problems, nil
-}
-
-// removeAll removes the oldest first, goes on after a failure, and leaves in
-// doc what was really removed.
-func removeAll(r *repo.Repo, doc *pruneDoc) error {
-	var problems error
-	removed := []job.Decision{}
-	for i := len(doc.Removed) - 1; i >= 0; i-- {
-		d := doc.Removed[i]
-		if err := r.Remove(doc.Database, d.ID); err != nil {
-			problems = errors.Join(problems, err)
-			doc.Kept = append(doc.Kept, job.Decision{ID: d.ID, Reason: "removing it failed: " + err.Error()})
-			continue
-		}
-		removed = append(removed, d)
-	}
-	doc.Removed = removed
-	return problems
-}
-
-func (d *pruneDoc) write(w io.Writer) error {
-	verb := "would remove"
-	if d.Confirmed {
-		verb = "removed"
-	}
-	rows := make([][]string, 0, len(d.Kept)+len(d.Removed))
-	for _, k := range d.Kept {
-		rows = append(rows, []string{"keep", k.ID, k.Reason})
-	}
-	for _, k := range d.Removed {
-		rows = append(rows, []string{verb, k.ID, k.Reason})
-	}
-	if len(rows) == 0 {
-		_, err := fmt.Fprintf(w, "no backups of %s\n", d.Database)
-		return err
-	}
-	return writeTable(w, []string{"DECISION", "ID", "REASON"}, rows)
 }

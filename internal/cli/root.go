@@ -44,6 +44,9 @@ those of the second start, watch and stop the backups that Temporal runs.`,
 		newRestoreCommand(a),
 		newVerifyCommand(a),
 		newPruneCommand(a),
+		newPinCommand(a),
+		newUnpinCommand(a),
+		newUndeleteCommand(a),
 		newVersionCommand(a),
 	)
 	addTo(root, groupTemporal, temporalCommands(a)...)

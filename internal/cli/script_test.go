@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -84,6 +85,7 @@ func TestScripts(t *testing.T) {
 			"status":  status,
 			"json":    jsonValue,
 			"flip":    flip,
+			"capture": capture,
 			"sql":     sqlValue(t),
 			"private": func(ts *testscript.TestScript, _ bool, args []string) { ts.Check(os.Chmod(ts.MkAbs(args[0]), 0)) },
 			"tiny":    tiny,
@@ -147,6 +149,16 @@ func child(v any, key string) any {
 		}
 	}
 	return "missing"
+}
+
+// capture NAME PATTERN sets the variable to what the first group matches in
+// standard output.
+func capture(ts *testscript.TestScript, _ bool, args []string) {
+	m := regexp.MustCompile("(?m)" + args[1]).FindStringSubmatch(ts.ReadFile("stdout"))
+	if len(m) != 2 {
+		ts.Fatalf("no match for %q", args[1])
+	}
+	ts.Setenv(args[0], m[1])
 }
 
 // flip FILE OFFSET inverts one byte.
