@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -155,8 +156,8 @@ func (a *app) carryOut(f *pruneFlags, p *backup.Pruning, now time.Time) error {
 	doc := newPruneDoc(f.database, p, now)
 	doc.carriedOut(res)
 	problems := errors.Join(err, sweepErr, p.Problems)
-	if n := len(res.Reading); n > 0 {
-		problems = errors.Join(problems, failure.Errorf(failure.Reading, "%d backups are being read and stay for now", n))
+	if len(res.Reading) > 0 {
+		problems = errors.Join(problems, failure.Errorf(failure.Reading, "being read, and left for now: %s", strings.Join(res.Reading, ", ")))
 	}
 	return a.pruned(doc, problems)
 }
