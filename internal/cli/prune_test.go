@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -49,4 +50,37 @@ func TestPruneOfWhatIsRead(t *testing.T) {
 	status, out, _ := run(t, t.Context(), "prune", "--repository", dir, "--database", "shop", "--keep-last", "1", "--min-verified", "1", "--confirm")
 	assert.Equal(t, failure.ExitDone, status)
 	assert.Regexp(t, `(?m)^removed +`+made[1], out)
+}
+
+// TestPruneTakesTheDatabaseAndFreesItsTrash: it decides nothing while a run may
+// change what there is, and what has no more grace goes.
+func TestPruneTakesTheDatabaseAndFreesItsTrash(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "repo")
+	made := makeRepository(t, dir)
+	r, err := repo.Open(vfs.OS(), dir)
+	require.NoError(t, err)
+	require.NoError(t, r.Trash("shop", made[0], "too many", time.Now().Add(-48*time.Hour), 24*time.Hour))
+	args := []string{"prune", "--repository", dir, "--database", "shop", "--keep-last", "1", "--min-verified", "1"}
+
+	lease, err := r.Acquire("shop", "another", time.Now())
+	require.NoError(t, err)
+	status, _, _ := run(t, t.Context(), args...)
+	assert.Equal(t, failure.ExitDone, status, "to look needs no lease")
+	status, _, errOut := run(t, t.Context(), append(args, "--confirm")...)
+	assert.Equal(t, failure.ExitFailed, status)
+	assert.Contains(t, errOut, `run "another"`)
+	trashed, err := r.Trashed("shop")
+	require.NoError(t, err)
+	assert.Len(t, trashed, 1)
+
+	require.NoError(t, lease.End())
+	status, out, _ := run(t, t.Context(), append(args, "--confirm")...)
+	assert.Equal(t, failure.ExitDone, status)
+	assert.Regexp(t, `(?m)^removed +`+made[1], out)
+	trashed, err = r.Trashed("shop")
+	require.NoError(t, err)
+	assert.Empty(t, trashed)
+	lease, err = r.Acquire("shop", "another", time.Now())
+	require.NoError(t, err, "it gives the database up")
+	require.NoError(t, lease.End())
 }
