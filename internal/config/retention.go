@@ -62,14 +62,12 @@ func (r *Retention) rules() retention.Policy {
 	}
 }
 
-// loadZone knows a time zone by its name in the IANA database. Local is none:
-// the worker and whoever prunes by hand may be on machines that differ.
+// loadZone knows a time zone by its name in the IANA database; none is UTC.
+// Local is no zone: the worker and whoever prunes by hand may be on machines
+// that differ.
 func loadZone(name string) (*time.Location, error) {
-	if name == "" || name == "Local" {
-		return nil, fmt.Errorf("%q is not the name of a time zone such as Europe/Amsterdam", name)
-	}
 	location, err := time.LoadLocation(name)
-	if err != nil {
+	if err != nil || name == "Local" {
 		return nil, fmt.Errorf("%q is not the name of a time zone such as Europe/Amsterdam", name)
 	}
 	return location, nil
