@@ -218,7 +218,7 @@ func (r *Runner) check(ctx context.Context, d *config.Database, m *repo.Manifest
 	v, err := verify.Run(ctx, verify.Request{
 		FS: r.fs, Dir: r.Repo.BackupDir(d.Name, m.ID), Manifest: m, Key: key, Level: d.Verify.Level, Scratch: scratch.Dir(),
 		MemoryLimit: d.Verify.MemoryLimit, Threads: d.Verify.Threads, Timeout: time.Duration(d.Verify.Timeout),
-		Assertions: assertions(d),
+		Command: d.Engine.Command, Assertions: assertions(d),
 		Progress:   func(phase string, done, total int64) { meter.report(phase, 1, done, total) },
 	})
 	if v != nil {

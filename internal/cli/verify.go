@@ -28,8 +28,8 @@ block, open it with DuckDB and read every column of every table. The outcome
 goes into the manifest. A backup that does not pass becomes "failed" and no
 longer counts; the exit status is 4.
 
-With --config, the limits, the level and the assertions of the database in the
-worker's configuration file apply. --level overrides the level:
+With --config, the limits, the level, the engine and the assertions of the
+database in the worker's configuration file apply. --level overrides the level:
 
   bytes   (L1) the files' hashes, the blocks' checksums, whole commits in the WAL
   open    (L2) and DuckDB opens it and counts the rows of each table
@@ -221,7 +221,7 @@ func (a *app) runVerify(r *repo.Repo, m *repo.Manifest, db *config.Database) (v 
 	v, err = verify.Run(a.ctx, verify.Request{
 		FS: vfs.OS(), Dir: r.BackupDir(m.Database, m.ID), Manifest: m, Key: key, Level: db.Verify.Level, Scratch: scratch,
 		MemoryLimit: db.Verify.MemoryLimit, Threads: db.Verify.Threads, Timeout: time.Duration(db.Verify.Timeout),
-		Assertions: assertions,
+		Command: db.Engine.Command, Assertions: assertions,
 		Progress: func(phase string, done, total int64) {
 			bar.update(job.Progress{Step: "verify", Phase: phase, Done: done, Total: total})
 		},

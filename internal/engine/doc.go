@@ -15,6 +15,11 @@
 // question mark are refused: the engine looks for their WAL at another place,
 // and would read such a database without its newest commits.
 //
+// Where the operator names a DuckDB command-line shell, that is the child: it
+// gets the same queries and settings as a script on stdin and answers in JSON.
+// What it may do is the same, its memory is bounded by the engine's own limit
+// alone, and a fingerprint does not depend on which of them read the table.
+//
 // Read-only scans change no file. Scans that may write need a private scratch
 // copy: they fold the WAL. The functions are safe for concurrent use.
 package engine

@@ -17,7 +17,7 @@ import (
 //	union    the tag as a string, then every member (NULL but the tagged one); NULL "~"
 //
 // Changing any of this changes every fingerprint ever stored: raise
-// fingerprintVersion with it.
+// FingerprintVersion with it.
 
 // longText is the length in bytes from which a string enters the row as its
 // digest, so that a vector of megabyte values is not copied once more.

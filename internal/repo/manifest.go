@@ -95,6 +95,10 @@ type Verification struct {
 	Tables     []Table     `json:"tables"`
 	Assertions []Assertion `json:"assertions,omitempty"`
 	Reason     string      `json:"reason,omitempty"`
+	// Fingerprints is the version of the encoding behind the tables'
+	// fingerprints. 0 is 1, which the first manifests did not say; fingerprints
+	// of two versions cannot be compared.
+	Fingerprints int `json:"fingerprints,omitempty"`
 }
 
 // Table is one table as the engine read it: Name is schema-qualified, Rows the

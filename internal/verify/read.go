@@ -25,6 +25,7 @@ func read(ctx context.Context, req *Request, files parts, head *duckfile.Headers
 		MemoryLimit: req.MemoryLimit,
 		Threads:     req.Threads,
 		Timeout:     req.Timeout,
+		Command:     req.Command,
 		Progress:    func(done, total int) { req.Progress(PhaseRead, int64(done), int64(total)) },
 	}
 	if req.Level == LevelOpen {
@@ -61,6 +62,9 @@ func read(ctx context.Context, req *Request, files parts, head *duckfile.Headers
 	v.Level, v.Engine, v.Tables = req.Level, report.Engine, []repo.Table{}
 	for _, t := range report.Tables {
 		v.Tables = append(v.Tables, repo.Table(t))
+	}
+	if req.Level != LevelOpen {
+		v.Fingerprints = engine.FingerprintVersion
 	}
 	if len(report.Missing) > 0 {
 		v.Level = LevelOpen

@@ -61,6 +61,7 @@ type Request struct {
 	MemoryLimit string // DuckDB's form, "2GB"; empty: the engine's default
 	Threads     int    // 0: the engine's default
 	Timeout     time.Duration
+	Command     []string // argv of a DuckDB command-line shell to read it with; empty: the linked engine
 	Assertions  []engine.Assertion
 	Progress    func(phase string, done, total int64) // may be nil
 }

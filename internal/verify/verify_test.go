@@ -145,6 +145,7 @@ func TestRun_good(t *testing.T) {
 			assert.Equal(t, "assert", v.Asked)
 			assert.Equal(t, "v1.5.6", v.Engine)
 			assert.Positive(t, v.Blocks)
+			assert.Equal(t, engine.FingerprintVersion, v.Fingerprints)
 			assert.Equal(t, tt.readWrite, v.ReadWrite)
 			assert.Empty(t, v.Reason)
 			require.Len(t, v.Tables, 2)
