@@ -219,7 +219,7 @@ func (r *Runner) check(ctx context.Context, d *config.Database, m *repo.Manifest
 		FS: r.fs, Dir: r.Repo.BackupDir(d.Name, m.ID), Manifest: m, Key: key, Level: d.Verify.Level, Scratch: scratch.Dir(),
 		MemoryLimit: d.Verify.MemoryLimit, Threads: d.Verify.Threads, Timeout: time.Duration(d.Verify.Timeout),
 		Command: d.Engine.Command, Assertions: assertions(d),
-		Progress:   func(phase string, done, total int64) { meter.report(phase, 1, done, total) },
+		Progress: func(phase string, done, total int64) { meter.report(phase, 1, done, total) },
 	})
 	if v != nil {
 		m.Verification = v

@@ -11,7 +11,7 @@ import (
 )
 
 // maxShellOutput bounds what one shell writes, in bytes.
-const maxShellOutput = 256 << 20
+const maxShellOutput = maxReply
 
 // errorPrefix is what shells put before the engine's own text of an error.
 var errorPrefix = regexp.MustCompile(`^(?:Error: )?(?:near line \d+: )?`)
@@ -44,17 +44,17 @@ type answers struct {
 
 // read reads up to the end of stdout and refuses what no shell writes.
 func (a *answers) read(stdout io.Reader) error {
-	dec := json.NewDecoder(io.LimitReader(stdout, maxShellOutput))
+	bounded := &io.LimitedReader{R: stdout, N: maxShellOutput}
+	dec := json.NewDecoder(bounded)
 	dec.UseNumber()
 	for {
 		rows, err := readArray(dec)
-		if errors.Is(err, io.EOF) {
-			if dec.InputOffset() >= maxShellOutput {
-				return fmt.Errorf("the shell wrote more than %d bytes", maxShellOutput)
-			}
+		switch {
+		case err != nil && bounded.N == 0:
+			return fmt.Errorf("the shell wrote more than %d bytes", maxShellOutput)
+		case errors.Is(err, io.EOF):
 			return nil
-		}
-		if err != nil {
+		case err != nil:
 			return fmt.Errorf("what the shell wrote: %w", err)
 		}
 		if len(rows) != 1 || len(rows[0]) != 2 || rows[0][0] != a.mark {
