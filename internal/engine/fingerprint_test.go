@@ -157,6 +157,30 @@ func TestFingerprint_of_tables(t *testing.T) {
 	}
 }
 
+// One byte of a value of 100 MB, and where such a value lies.
+func TestFingerprint_of_huge_values(t *testing.T) {
+	const huge = "repeat('0123456789', 10000000)"
+	table := func(name, a, b string) string {
+		return fmt.Sprintf("CREATE TABLE %s AS SELECT %s AS a, %s AS b", name, a, b)
+	}
+	path := database(t,
+		table("text", huge, "'x'"), table("same", huge, "'x'"), table("other", "repeat('0123456789', 9999999) || '012345678a'", "'x'"), table("swapped", "'x'", huge),
+		"CREATE TABLE blob AS SELECT a::BLOB AS a, b FROM text", "CREATE TABLE blob2 AS SELECT a::BLOB AS a, b FROM other")
+	req := request(t, path)
+	req.MemoryLimit = "1500MB"
+	report, err := engine.Scan(context.Background(), req)
+	require.NoError(t, err)
+	prints := map[string]string{}
+	for _, table := range report.Tables {
+		prints[table.Name] = table.Fingerprint
+	}
+	require.Len(t, prints, 6)
+	assert.Equal(t, prints["main.text"], prints["main.same"])
+	for _, pair := range [][2]string{{"text", "other"}, {"text", "swapped"}, {"blob", "blob2"}, {"text", "blob"}} {
+		assert.NotEqual(t, prints["main."+pair[0]], prints["main."+pair[1]], pair)
+	}
+}
+
 // Stored fingerprints are compared with those of later releases.
 func TestFingerprint_stays_the_same(t *testing.T) {
 	path := database(t,

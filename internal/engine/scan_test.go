@@ -242,6 +242,7 @@ func TestScan_assertions(t *testing.T) {
 	path := database(t, "CREATE TABLE a AS SELECT range AS i FROM range(10)", "CREATE VIEW v AS SELECT max(i) AS m FROM shop.main.a")
 	secret := filepath.Join(t.TempDir(), "secret.csv")
 	require.NoError(t, os.WriteFile(secret, []byte("x\n1\n"), 0o600))
+	made := filepath.Join(t.TempDir(), "made")
 	tests := []struct {
 		name, sql, expect string
 		want              engine.AssertionResult
@@ -265,6 +266,10 @@ func TestScan_assertions(t *testing.T) {
 		for _, sql := range []string{
 			"SELECT * FROM nothing", "DELETE FROM a RETURNING 1", "DROP TABLE a", "SELECT 1) ; DROP TABLE a; SELECT (1",
 			fmt.Sprintf("SELECT x FROM read_csv('%s')", secret), "SELECT x FROM '" + secret + "'", "SET threads = 1",
+			"SELECT count(*) FROM read_csv('/etc/passwd')", "SELECT count(*) FROM read_text('" + secret + "')", "SELECT count(*) FROM glob('/*')",
+			"ATTACH '" + made + "' AS other", "COPY a TO '" + made + "'", "COPY (SELECT 1) TO '" + made + "'", "EXPORT DATABASE '" + made + "'",
+			"INSTALL spatial", "LOAD spatial", "LOAD '" + secret + "'", "FORCE INSTALL httpfs", "SELECT getenv('HOME')",
+			"SET enable_external_access = true", "RESET enable_external_access",
 		} {
 			req.Assertions = append(req.Assertions, engine.Assertion{Name: sql, SQL: sql, Expect: "1", Timeout: time.Minute})
 		}
@@ -281,6 +286,7 @@ func TestScan_assertions(t *testing.T) {
 			assert.False(t, got.Passed, got.Name)
 			assert.NotEmpty(t, got.Error, got.Name)
 		}
+		assert.NoFileExists(t, made)
 		assert.Equal(t, int64(10), scan(t, path)["main.a"].Rows)
 	}
 }
