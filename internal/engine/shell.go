@@ -6,11 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+
+	"canvasback/internal/duckfile"
 )
 
 // shell asks a DuckDB command-line shell that the operator names, in place of
@@ -43,6 +46,9 @@ func scanShell(ctx context.Context, req ScanRequest) (*ScanReport, error) {
 		return nil, err
 	}
 	if err := s.probe(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.decrypts(); err != nil {
 		return nil, err
 	}
 	report, err := s.scan(ctx, req)
@@ -155,6 +161,30 @@ func (s *shell) probe(ctx context.Context) error {
 	return nil
 }
 
+// decrypts refuses an encrypted file that the shell's version is too old for: it
+// would take it for a damaged one.
+func (s *shell) decrypts() error {
+	if s.limits.Key == "" {
+		return nil
+	}
+	f, err := os.Open(s.path)
+	if err != nil {
+		return fmt.Errorf("engine: %w", err)
+	}
+	h, err := duckfile.ReadOpaque(f)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("engine: %s: %w", s.path, err)
+	}
+	minor := 4
+	if h.Main.Encryption.Version > 0 {
+		minor = 5
+	}
+	if s.before(1, minor) {
+		return fmt.Errorf("%w %s: its encryption needs DuckDB 1.%d or newer, %s is %s", ErrTooNew, s.path, minor, s.program.exe, s.version)
+	}
+	return nil
+}
+
 // before tells whether the shell's version is known and lower.
 func (s *shell) before(major, minor int) bool {
 	parts := strings.SplitN(strings.TrimPrefix(s.version, "v"), ".", 3)
@@ -224,12 +254,15 @@ func (s *shell) talk(ctx context.Context, preamble, queries []string, got func(i
 		}()
 		return answers.read(stdout)
 	})
+	if err == nil && s.limits.Key != "" && end.stderr.dropped > 0 {
+		end.stderr = &headTail{head: []byte("(too long to look for the key in it)")}
+	}
 	switch {
 	case err != nil:
 		return 0, err
 	case end.ok() && answers.next == len(queries):
 		return len(queries), nil
-	case ctx.Err() == nil && end.talkErr == nil && end.state.ExitCode() == 1 && strings.Contains(end.stderr.String(), "Error"):
+	case ctx.Err() == nil && end.talkErr == nil && end.reported() && strings.Contains(end.stderr.String(), "Error"):
 		text := withoutKey(errors.New(strings.TrimSpace(end.stderr.String())), s.limits.Key).Error()
 		c := classify(errors.New(errorPrefix.ReplaceAllString(text, "")))
 		return max(answers.next, 0), c
@@ -237,6 +270,10 @@ func (s *shell) talk(ctx context.Context, preamble, queries []string, got func(i
 		return max(answers.next, 0), withoutKey(end.verdict(ctx, s.path), s.limits.Key)
 	}
 }
+
+// reported tells whether the shell itself said that something failed: its own
+// status is 1, those of a command shell that did not get it to run are others.
+func (e *ending) reported() bool { return e.state.ExitCode() > 0 && e.state.ExitCode() < 126 }
 
 // assertion asks one of the operator's queries in a shell of its own.
 func (s *shell) assertion(ctx context.Context, a Assertion) (AssertionResult, error) {

@@ -49,7 +49,7 @@ func TestShell_verdicts(t *testing.T) {
 		{"says nothing", "exit 0", engine.ErrCrashed, "it ended without an answer"},
 		{"fails without a word", "exit 3", engine.ErrCrashed, "exit status 3"},
 		{"answers nothing and leaves a process behind", "sleep 1000 & exit 0", engine.ErrCrashed, "it ended without an answer"},
-		{"floods stdout", "yes '[{\"a\":\"" + strings.Repeat("x", 1000) + "\"}]' | head -c 300000000", engine.ErrCrashed, "more than"},
+		{"floods stdout", "yes '[{\"a\":\"" + strings.Repeat("x", 1000) + "\"}]' | head -c 80000000", engine.ErrCrashed, "more than"},
 		{"floods stderr", "yes oh no | head -c 10000000 >&2; exit 1", engine.ErrCrashed, "bytes left out"},
 		{"rejects the file", `echo "IO Error: Corrupt database file: computed checksum 1 does not match" >&2; exit 1`, engine.ErrRejected, "computed checksum"},
 		{"is too old", `echo "Error: near line 9: IO Error: Trying to read a database file with version number 69, but we can only read versions between 64 and 68." >&2; exit 1`, engine.ErrTooNew, "version number 69"},
@@ -238,10 +238,18 @@ func TestShell_encrypted(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, want.Tables, report.Tables)
 
-	for _, command := range [][]string{versionShell(t, "duckdb11"), fakeShell(t, `printf '%s\n' "Parser Error: $script" >&2; exit 1`)} {
-		req.Command = command
+	for _, tt := range []struct {
+		command []string
+		want    error
+	}{
+		{versionShell(t, "duckdb11"), engine.ErrTooNew},
+		{versionShell(t, "duckdb14"), engine.ErrTooNew}, // of an encryption of 1.5
+		{fakeShell(t, `printf '%s\n' "Parser Error: $script" >&2; exit 1`), engine.ErrMissing},
+		{fakeShell(t, `printf '%s\n' "$script" "$script" "$script" "$script" "$script" "$script" "$script" "$script" >&2; kill -SEGV $$`), engine.ErrCrashed},
+	} {
+		req.Command = tt.command
 		_, err = engine.Scan(context.Background(), req)
-		require.Error(t, err)
+		require.ErrorIs(t, err, tt.want)
 		for part := 0; part+8 <= len(key); part++ {
 			require.NotContains(t, err.Error(), key[part:part+8])
 		}

@@ -114,8 +114,12 @@ func release(head *duckfile.Headers) string {
 		name                   string
 	}{{64, 3, "1.1"}, {65, 4, "1.2"}, {66, 5, "1.3"}, {67, 6, "1.4"}, {68, 7, "1.5"}, {69, 69, "2.0"}}
 	version, compatibility := head.StorageVersion(), head.Current().Compatibility
+	needed := version
+	if head.Main.Encryption.Version > 0 {
+		needed = max(version, 68) // the encryption is of 1.5, whatever the version
+	}
 	for _, r := range releases {
-		if version <= r.version && compatibility <= r.compatibility {
+		if needed <= r.version && compatibility <= r.compatibility {
 			return fmt.Sprintf("DuckDB %s or newer (storage version %d)", r.name, version)
 		}
 	}
