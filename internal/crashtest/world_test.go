@@ -1,6 +1,7 @@
 package crashtest
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -31,6 +32,9 @@ type world struct {
 	root  string
 	level string        // of verification: "bytes" where no engine can read
 	ahead time.Duration // the clock's, of the machine's
+	keep  int           // verified backups that a run leaves; 0: keepLast
+	// Where the live database and the restored one are; empty: below root.
+	sourceFile, targetFile string
 }
 
 func (w world) on(fsys vfs.FS) world { w.fs = fsys; return w }
@@ -39,11 +43,15 @@ func (w world) later(d time.Duration) world { w.ahead += d; return w }
 
 func (w world) now() time.Time { return time.Now().Add(w.ahead) }
 
-func (w world) source() string { return filepath.Join(w.root, "live", "shop.duckdb") }
+func (w world) source() string {
+	return cmp.Or(w.sourceFile, filepath.Join(w.root, "live", "shop.duckdb"))
+}
 
 func (w world) repository() string { return filepath.Join(w.root, "repo") }
 
-func (w world) target() string { return filepath.Join(w.root, "target", "app.duckdb") }
+func (w world) target() string {
+	return cmp.Or(w.targetFile, filepath.Join(w.root, "target", "app.duckdb"))
+}
 
 // keepLast of the worlds: one of their verified backups goes when the next is
 // verified.
@@ -56,7 +64,7 @@ func (w world) config() *config.Config {
 		Hold:       config.Hold{Mode: config.HoldNone},
 		Copy:       config.Copy{Settle: config.Duration(20 * time.Millisecond), Clone: config.CloneAuto, Attempts: 2, Timeout: config.DefaultCopyTimeout},
 		Verify:     config.Verify{Level: w.level, Threads: 1, Timeout: config.DefaultVerifyTimeout},
-		Retention:  config.Retention{KeepLast: keepLast},
+		Retention:  config.Retention{KeepLast: cmp.Or(w.keep, keepLast)},
 	}}}
 }
 
