@@ -163,6 +163,44 @@ func TestCopyWhoseStagedWALIsGone(t *testing.T) {
 	}
 }
 
+// TestCopyWhoseSyncFailedIsNotResumed: what a failed sync was to keep may be
+// gone though it can still be read, so nothing of it is kept.
+func TestCopyWhoseSyncFailedIsNotResumed(t *testing.T) {
+	syncs := 0
+	for n := 1; ; n++ {
+		mem := inMemoryOnce(t)
+		left := n
+		failed := false
+		fsys := vfstest.Intercept(mem, func(op vfstest.Op) error {
+			if op.Kind != vfstest.OpSync || filepath.Base(op.Name) != "x.duckdb" {
+				return nil
+			}
+			if left--; left != 0 {
+				return nil
+			}
+			failed = true
+			return syscall.EIO
+		})
+		_, err := hotcopy.Copy(context.Background(), memOptions(fsys))
+		if !failed {
+			require.NoError(t, err)
+			break
+		}
+		syncs++
+		require.ErrorIs(t, err, syscall.EIO)
+		info, err := mem.Stat("/copy/x.duckdb")
+		require.NoError(t, err)
+		assert.Zero(t, info.Size)
+		_, err = mem.Stat("/copy/progress.json")
+		require.ErrorIs(t, err, os.ErrNotExist)
+		res, err := hotcopy.Copy(context.Background(), memOptions(mem))
+		require.NoError(t, err)
+		assert.Zero(t, res.BytesResumed)
+		checkCopy(t, mem, res)
+	}
+	assert.GreaterOrEqual(t, syncs, 2)
+}
+
 var once *vfstest.Mem
 
 // inMemoryOnce clones a file system that is made once: everything in it is

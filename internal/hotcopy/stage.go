@@ -126,14 +126,26 @@ func (s *stage) read(b []byte, off int64) error {
 
 // save makes the blocks below next durable and says so.
 func (s *stage) save(r record) error {
-	if err := s.db.Sync(); err != nil {
-		return stageError(s.dir, err)
+	if err := s.sync(); err != nil {
+		return err
 	}
 	data, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err
 	}
 	return stageError(s.dir, vfs.WriteAtomic(s.fs, filepath.Join(s.dir, progressFile), data, 0o600))
+}
+
+// sync makes the staged database durable. Where that fails it empties it, for
+// nobody may compare with it, or resume it, again: a file system tells once
+// that it could not write something back, and goes on to show what it has lost
+// until it is mounted anew.
+func (s *stage) sync() error {
+	err := s.db.Sync()
+	if err == nil {
+		return nil
+	}
+	return errors.Join(stageError(s.dir, err), s.forget(), stageError(s.dir, s.db.Truncate(0)))
 }
 
 // load returns the record of an earlier process; false: there is none that can
@@ -273,8 +285,8 @@ func (c *contextReader) Read(p []byte) (int, error) {
 // finish syncs the copy, checks every used block of what was stored and hashes
 // it.
 func (s *stage) finish(ctx context.Context, o *Options, wal, opaque bool) (files []File, blocks int64, err error) {
-	if err := s.db.Sync(); err != nil {
-		return nil, 0, stageError(s.dir, err)
+	if err := s.sync(); err != nil {
+		return nil, 0, err
 	}
 	info, err := s.db.Stat()
 	if err != nil {
