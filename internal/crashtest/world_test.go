@@ -35,6 +35,7 @@ type world struct {
 	keep  int           // verified backups that a run leaves; 0: keepLast
 	// Where the live database and the restored one are; empty: below root.
 	sourceFile, targetFile string
+	clone                  string // what copy.clone says; empty: auto
 }
 
 func (w world) on(fsys vfs.FS) world { w.fs = fsys; return w }
@@ -62,7 +63,7 @@ func (w world) config() *config.Config {
 		Name: "shop", Path: w.source(),
 		Checkpoint: config.Checkpoint{Mode: config.CheckpointNone},
 		Hold:       config.Hold{Mode: config.HoldNone},
-		Copy:       config.Copy{Settle: config.Duration(20 * time.Millisecond), Clone: config.CloneAuto, Attempts: 2, Timeout: config.DefaultCopyTimeout},
+		Copy:       config.Copy{Settle: config.Duration(20 * time.Millisecond), Clone: cmp.Or(w.clone, config.CloneAuto), Attempts: 2, Timeout: config.DefaultCopyTimeout},
 		Verify:     config.Verify{Level: w.level, Threads: 1, Timeout: config.DefaultVerifyTimeout},
 		Retention:  config.Retention{KeepLast: cmp.Or(w.keep, keepLast)},
 	}}}
