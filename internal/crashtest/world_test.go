@@ -58,18 +58,26 @@ func (w world) target() string {
 // verified.
 const keepLast = 3
 
-func (w world) config() *config.Config {
-	return &config.Config{Host: "h", Repository: w.repository(), Copies: 1, Databases: []config.Database{{
-		Name: "shop", Path: w.source(),
-		Checkpoint: config.Checkpoint{Mode: config.CheckpointNone},
-		Hold:       config.Hold{Mode: config.HoldNone},
-		Copy:       config.Copy{Settle: config.Duration(20 * time.Millisecond), Clone: cmp.Or(w.clone, config.CloneAuto), Attempts: 2, Timeout: config.DefaultCopyTimeout},
-		Verify:     config.Verify{Level: w.level, Threads: 1, Timeout: config.DefaultVerifyTimeout},
-		Retention:  config.Retention{KeepLast: cmp.Or(w.keep, keepLast)},
-	}}}
+// config has the defaults but for what makes a test slow, and the options of w.
+func (w world) config() (*config.Config, error) {
+	cfg, err := config.FromFlags([]string{"shop=" + w.source()}, w.repository(), "h")
+	if err != nil {
+		return nil, err
+	}
+	d := &cfg.Databases[0]
+	d.Copy.Settle, d.Copy.Attempts, d.Copy.Clone = config.Duration(20*time.Millisecond), 2, cmp.Or(w.clone, config.CloneAuto)
+	d.Verify.Level, d.Verify.Threads = w.level, 1
+	d.Retention.KeepLast = cmp.Or(w.keep, keepLast)
+	return cfg, nil
 }
 
-func (w world) runner() (*backup.Runner, error) { return backup.NewOn(w.fs, w.config(), w.now) }
+func (w world) runner() (*backup.Runner, error) {
+	cfg, err := w.config()
+	if err != nil {
+		return nil, err
+	}
+	return backup.NewOn(w.fs, cfg, w.now)
+}
 
 // versions of the database, oldest first. Each has 1000 rows times its number
 // in a checkpoint, and its number of commits of one row in the WAL.
