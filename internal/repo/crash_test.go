@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"canvasback/internal/failure"
 	"canvasback/internal/vfs/vfstest"
 )
 
@@ -280,4 +281,36 @@ func TestUpdateMakesAnUnsyncedCommitDurable(t *testing.T) {
 	verified := func(m *Manifest) error { m.State = StateVerified; return nil }
 	require.NoError(t, open(t, mem).Update("shop", m.ID, verified))
 	require.Len(t, checkWhole(t, mem.CrashClone(0)), 1)
+}
+
+// TestNothingIsGoneForAFailingDisk: what cannot be looked at is there, as far
+// as anybody knows.
+func TestNothingIsGoneForAFailingDisk(t *testing.T) {
+	id := NewID(start, 42, "run-1")
+	for name, act := range map[string]func(*Repo) error{
+		"remove": func(r *Repo) error { return r.Remove("shop", id) },
+		"trash":  func(r *Repo) error { return r.Trash("shop", id, "test", start, time.Hour) },
+		"read": func(r *Repo) error {
+			rd, err := r.Read("shop", id)
+			if err == nil {
+				err = rd.Close()
+			}
+			return err
+		},
+		"pin": func(r *Repo) error { return r.SetPin("shop", id, &Pin{Owner: "ann", Reason: "test", At: start}) },
+	} {
+		for n := 1; ; n++ {
+			mem := newMem(t)
+			twoBackups(t, mem)
+			bad := vfstest.FailNth(mem, n, syscall.EIO, vfstest.OpStat)
+			err := act(&Repo{fs: bad, dir: "/repo"})
+			if !bad.Fired() {
+				require.NoError(t, err, name)
+				require.Greater(t, n, 2, name)
+				break
+			}
+			require.ErrorIs(t, err, syscall.EIO, "%s, look %d", name, n)
+			require.NotEqual(t, failure.UnknownBackup, failure.Of(err), "%s, look %d: %v", name, n, err)
+		}
+	}
 }

@@ -56,8 +56,12 @@ func (r *Repo) editing(database string, edit func() error) (err error) {
 // directory is not, or no longer, at that name. Where the file system cannot
 // lock a directory nobody is excluded.
 func (r *Repo) lockBackup(dir string, exclusive bool) (lock vfs.File, got bool, err error) {
-	if found, err := realDir(r.fs, dir); err != nil || !found {
-		return nil, false, errors.Join(err, absent(dir, found))
+	found, err := realDir(r.fs, dir)
+	if err == nil {
+		err = absent(dir, found)
+	}
+	if err != nil {
+		return nil, false, err
 	}
 	lock, err = r.fs.Open(dir)
 	if err != nil {
