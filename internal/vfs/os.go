@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -83,7 +84,21 @@ func (osFS) Kind(name string) (FSKind, error) {
 // osFile adds to os.File what os does not offer. The file descriptor is only
 // ever borrowed inside control, so that a concurrent Close cannot hand its
 // number to another file under a running call.
-type osFile struct{ *os.File }
+type osFile struct {
+	*os.File
+	locked atomic.Bool
+}
+
+// Close gives up the lock before it closes. A child process that is just being
+// started has a second descriptor of the open file until its program runs, and
+// the lock would live on in that.
+func (f *osFile) Close() error {
+	if f.locked.Swap(false) {
+		err := f.control("flock", func(fd int) error { return unix.Flock(fd, unix.LOCK_UN) })
+		return errors.Join(err, f.File.Close())
+	}
+	return f.File.Close()
+}
 
 func (f *osFile) Stat() (Info, error) {
 	fi, err := f.File.Stat()
@@ -101,14 +116,18 @@ func (f *osFile) flock(how int) (bool, error) {
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		return false, nil
 	}
-	if err != nil && f.isDir() {
+	if err == nil {
+		f.locked.Store(true)
+		return true, nil
+	}
+	if f.isDir() {
 		for _, errno := range []unix.Errno{unix.EBADF, unix.EINVAL, unix.EISDIR, unix.ENOLCK, unix.ENOSYS, unix.ENOTSUP} {
 			if errors.Is(err, errno) {
 				return false, fmt.Errorf("%w: %w", ErrNoLock, err)
 			}
 		}
 	}
-	return err == nil, err
+	return false, err
 }
 
 func (f *osFile) isDir() bool {

@@ -107,6 +107,29 @@ func TestOSTryLock(t *testing.T) {
 	assert.False(t, held, "a flock is no record lock")
 }
 
+// TestOSLockEndsWithItsFile although a child process that is being started has
+// a second descriptor of the file.
+func TestOSLockEndsWithItsFile(t *testing.T) {
+	name := write(t, filepath.Join(t.TempDir(), "lock"), "")
+	a, err := OS().OpenFile(name, os.O_RDWR, 0)
+	require.NoError(t, err)
+	got, err := a.TryLock()
+	require.NoError(t, err)
+	require.True(t, got)
+	fd, err := unix.Dup(int(a.(*osFile).Fd()))
+	require.NoError(t, err)
+	defer unix.Close(fd)
+	require.NoError(t, a.Close())
+	require.ErrorIs(t, a.Close(), os.ErrClosed)
+
+	b, err := OS().OpenFile(name, os.O_RDWR, 0)
+	require.NoError(t, err)
+	defer b.Close()
+	got, err = b.TryLock()
+	require.NoError(t, err)
+	assert.True(t, got)
+}
+
 func TestOSPunchHole(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "f")
 	f, err := OS().OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
