@@ -39,12 +39,12 @@ func engineOperations() []operation {
 // TestMatrixWithEngine is the matrix of the operations in which the engine
 // reads: both make a scratch copy, because a writer has to replay the WAL.
 func TestMatrixWithEngine(t *testing.T) {
-	all, book := allContents(t), newContentBook(t)
+	all := allContents(t)
 	for _, op := range engineOperations() {
 		t.Run(op.name, func(t *testing.T) {
 			t.Parallel()
 			template := t.TempDir()
-			s := newStage(t, makeWorld(t, vfs.OS(), template, "full", all), op, book)
+			s := newStage(t, makeWorld(t, vfs.OS(), template, "full", all), op, newContentBook(t))
 			s.others = 5
 			s.fresh = func() ground { return onDisk(t, template) }
 			var cells []*cell

@@ -30,7 +30,7 @@ var faults = []fault{
 	{name: "ENOSPC", errno: syscall.ENOSPC, hits: takesSpace},
 	{name: "EACCES", errno: syscall.EACCES},
 	{name: "EIO from then on", errno: syscall.EIO, onward: true},
-	{name: "ENOSPC from then on", errno: syscall.ENOSPC, onward: true, hits: takesSpace, harmless: []string{"prune", "sweep"}},
+	{name: "ENOSPC from then on", errno: syscall.ENOSPC, onward: true, hits: takesSpace, harmless: []string{"prune", "sweep", "untrash"}},
 }
 
 // takesSpace picks what a full disk refuses. An open file, and a name that is

@@ -3,6 +3,7 @@ package crashtest
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"text/tabwriter"
@@ -61,10 +62,10 @@ func report(t *testing.T, cells []*cell, least map[string]int) {
 
 // leastPoints of a fault in each operation: fewer mean that the sweep no
 // longer sees what it is there for.
-var leastPoints = map[string]int{"copy": 20, "commit": 15, "verify": 10, "prune": 10, "sweep": 10, "restore": 20, "backup": 60}
+var leastPoints = map[string]int{"copy": 20, "commit": 15, "verify": 10, "prune": 10, "sweep": 20, "trash": 20, "untrash": 20, "pin": 20, "restore": 20, "backup": 60}
 
 // leastFull is that of a full disk. A sweep takes no space.
-var leastFull = map[string]int{"copy": 20, "commit": 5, "verify": 5, "prune": 3, "sweep": 0, "restore": 10, "backup": 30}
+var leastFull = map[string]int{"copy": 20, "commit": 5, "verify": 5, "prune": 3, "sweep": 0, "trash": 4, "untrash": 0, "pin": 8, "restore": 10, "backup": 30}
 
 // stage is a world ready for one operation.
 type stage struct {
@@ -169,19 +170,25 @@ func allContents(t *testing.T) []content {
 
 // TestMatrix prints the table; see the package comment.
 func TestMatrix(t *testing.T) {
-	all, book := allContents(t), newContentBook(t)
-	var cells []*cell
-	for _, op := range operations() {
-		template := vfstest.NewMem()
-		w := makeWorld(t, template, "/w", "bytes", all)
-		s := newStage(t, w, op, book)
-		s.fresh = func() ground { return inMemory(w, template.CrashClone(1)) }
-		for _, f := range faults {
-			cells = append(cells, s.failEach(t, f))
+	all := allContents(t)
+	ops := operations()
+	cells := make([][]*cell, len(ops))
+	t.Run("of", func(t *testing.T) {
+		for i, op := range ops {
+			t.Run(op.name, func(t *testing.T) {
+				t.Parallel()
+				template := vfstest.NewMem()
+				w := makeWorld(t, template, "/w", "bytes", all)
+				s := newStage(t, w, op, newContentBook(t))
+				s.fresh = func() ground { return inMemory(w, template.CrashClone(1)) }
+				for _, f := range faults {
+					cells[i] = append(cells[i], s.failEach(t, f))
+				}
+				cells[i] = append(cells[i], s.crashEach(t))
+			})
 		}
-		cells = append(cells, s.crashEach(t))
-	}
-	report(t, cells, leastPoints)
+	})
+	report(t, slices.Concat(cells...), leastPoints)
 }
 
 // failEach lets the fault strike at the n-th operation for every n.

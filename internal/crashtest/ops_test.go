@@ -70,6 +70,33 @@ func operations() []operation {
 			done:    world.wantClean,
 		},
 		{
+			name:    "trash",
+			prunes:  true,
+			prepare: nothing,
+			do: func(w world) error {
+				return w.onOldest(func(r *repo.Repo, id string) error { return r.Trash("shop", id, "test", w.now(), longGrace) })
+			},
+			done: world.wantTrashed,
+		},
+		{
+			name: "untrash",
+			prepare: func(w world) error {
+				return w.onOldest(func(r *repo.Repo, id string) error { return r.Trash("shop", id, "test", w.now(), longGrace) })
+			},
+			do:   world.untrash,
+			done: func(w world) error { return w.wantState(runOf(1)+"-1", repo.StateVerified) },
+		},
+		{
+			name: "pin",
+			prepare: func(w world) error {
+				return w.onOldest(func(r *repo.Repo, id string) error {
+					return r.AddDrill("shop", id, repo.Drill{Run: "before", Passed: true})
+				})
+			},
+			do:   world.note,
+			done: world.wantNotes,
+		},
+		{
 			name:     "restore",
 			prepare:  nothing,
 			restores: runOf(versions-1) + "-1",
@@ -92,6 +119,64 @@ func operations() []operation {
 			done: func(w world) error { return w.wantGone(runOf(1) + "-1") },
 		},
 	}
+}
+
+// onOldest does something to the backup of the oldest version; nothing if it
+// is not in the list.
+func (w world) onOldest(do func(r *repo.Repo, id string) error) error {
+	r, err := repo.Open(w.fs, w.repository())
+	if err != nil {
+		return err
+	}
+	m, err := r.FindRun("shop", runOf(1)+"-1")
+	if err != nil || m == nil {
+		return err
+	}
+	return do(r, m.ID)
+}
+
+func (w world) untrash() error {
+	r, err := repo.Open(w.fs, w.repository())
+	if err != nil {
+		return err
+	}
+	trashed, err := r.Trashed("shop")
+	for _, b := range trashed {
+		err = errors.Join(err, r.Untrash("shop", b.Manifest.ID))
+	}
+	return err
+}
+
+// wantTrashed: the oldest backup is in the trash, and not in the list.
+func (w world) wantTrashed() error {
+	trashed, err := w.trashed()
+	if err == nil && len(trashed) != 1 {
+		err = fmt.Errorf("%d backups in the trash", len(trashed))
+	}
+	return errors.Join(err, w.wantGone(runOf(1)+"-1"))
+}
+
+// note adds one of each note to the oldest backup.
+func (w world) note() error {
+	return w.onOldest(func(r *repo.Repo, id string) error {
+		if err := r.SetPin("shop", id, &repo.Pin{Owner: "ann", Reason: "test", At: w.now()}); err != nil {
+			return err
+		}
+		if err := r.AddDrill("shop", id, repo.Drill{Run: "after", Passed: true}); err != nil {
+			return err
+		}
+		return r.SetCheck("shop", id, repo.Check{At: w.now(), Passed: true})
+	})
+}
+
+func (w world) wantNotes() error {
+	return w.onOldest(func(r *repo.Repo, id string) error {
+		n, err := r.Notes("shop", id)
+		if err == nil && (n.Pin == nil || n.Check == nil || len(n.Drills) < 2 || n.Drills[0].Run != "before" || n.Drills[len(n.Drills)-1].Run != "after") {
+			err = fmt.Errorf("the notes of %s: %+v", id, n)
+		}
+		return err
+	})
 }
 
 func nothing(world) error { return nil }
@@ -191,6 +276,17 @@ func (w world) litter() error {
 		return err
 	}
 	dir := filepath.Join(w.repository(), "shop")
+	r, err := repo.Open(w.fs, w.repository())
+	if err != nil {
+		return err
+	}
+	m, err := r.FindRun("shop", runOf(1)+"-1")
+	if err != nil {
+		return err
+	}
+	if err := r.Trash("shop", m.ID, "test", w.now(), monthLater/2); err != nil {
+		return err
+	}
 	half := filepath.Join(dir, repo.NewID(w.now(), 1, "half"))
 	gone := filepath.Join(dir, ".staging", ".gone-x")
 	for _, name := range []string{half, gone} {

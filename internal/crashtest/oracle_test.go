@@ -13,11 +13,13 @@ import (
 
 	"canvasback/internal/repo"
 	"canvasback/internal/verify"
+	"canvasback/internal/vfs"
 )
 
 // oracle knows what a world must hold whatever happened to it.
 type oracle struct {
 	keep     map[string]bool    // IDs that were listed as verified
+	trashed  map[string]bool    // IDs in the trash, to stay there or in the list
 	restored string             // ID that the operation restores; empty: none
 	content  map[string]content // of each backup that has been read with the engine, by ID
 	live     content
@@ -27,12 +29,17 @@ type oracle struct {
 
 // newOracle looks at a world before the operation.
 func newOracle(w world, book *contentBook) (*oracle, error) {
-	o := &oracle{keep: map[string]bool{}, content: map[string]content{}, book: book}
+	o := &oracle{keep: map[string]bool{}, trashed: map[string]bool{}, content: map[string]content{}, book: book}
 	var err error
 	if o.live, err = w.get(w.source()); err != nil {
 		return nil, err
 	}
-	list, err := w.list()
+	trashed, err := w.trashed()
+	for _, b := range trashed {
+		o.trashed[b.Manifest.ID] = b.Until.After(w.later(monthLater).now())
+	}
+	list, listErr := w.list()
+	err = errors.Join(err, listErr)
 	for _, m := range list {
 		o.keep[m.ID] = m.State == repo.StateVerified
 		if c, err := w.backupContent(&m); err == nil {
@@ -51,8 +58,10 @@ func (w world) backupContent(m *repo.Manifest) (content, error) {
 }
 
 // check is the promise: every listed backup verifies, and holds the commits
-// that it was taken with; nothing good is gone; the live database is as it was
-// and the restored one is whole.
+// that it was taken with, and so does what can be brought back; nothing good is
+// gone but what the policy leaves no room for, where something was pruned, or
+// can be brought back; the live database is as it was and the restored one is
+// whole.
 func (o *oracle) check(w world, pruned bool) error {
 	list, err := w.list()
 	if err != nil {
@@ -60,14 +69,23 @@ func (o *oracle) check(w world, pruned bool) error {
 	}
 	verified := map[string]bool{}
 	for _, m := range list {
-		if err := o.checkBackup(w, &m); err != nil {
+		if err := o.checkBackup(w, w.backupDir(&m), &m); err != nil {
 			return fmt.Errorf("backup %s of run %s, %s: %w", m.ID, m.Run, m.State, err)
 		}
 		verified[m.ID] = m.State == repo.StateVerified
 	}
+	inTrash, err := o.checkTrash(w)
+	if err != nil {
+		return err
+	}
+	for id, must := range o.trashed {
+		if _, listed := verified[id]; must && !listed && !inTrash[id] && (!pruned || newer(verified, id) < keepLast) {
+			return fmt.Errorf("backup %s was in the trash, and is neither there nor in the list", id)
+		}
+	}
 	for id, keep := range o.keep {
 		_, there := verified[id]
-		if keep && !verified[id] && (there || !pruned || newer(verified, id) < keepLast) {
+		if keep && !verified[id] && !inTrash[id] && (there || !pruned || newer(verified, id) < keepLast) {
 			return fmt.Errorf("backup %s was verified and is no longer, or gone: %v", id, verified)
 		}
 	}
@@ -76,6 +94,19 @@ func (o *oracle) check(w world, pruned bool) error {
 		err = errors.New("the live database was written to")
 	}
 	return errors.Join(err, o.checkTarget(w))
+}
+
+// checkTrash holds what can be brought back to the same as what is listed.
+func (o *oracle) checkTrash(w world) (map[string]bool, error) {
+	there := map[string]bool{}
+	trashed, err := w.trashed()
+	for _, b := range trashed {
+		there[b.Manifest.ID] = true
+		if badErr := o.checkBackup(w, filepath.Join(w.repository(), "shop", ".trash", b.Manifest.ID), &b.Manifest); badErr != nil {
+			err = errors.Join(err, fmt.Errorf("%s in the trash: %w", b.Manifest.ID, badErr))
+		}
+	}
+	return there, err
 }
 
 // newer counts the verified backups that began after id. IDs sort by that.
@@ -93,11 +124,10 @@ func newer(verified map[string]bool, id string) int {
 // rest in its WAL.
 const plainRows = 150000
 
-func (o *oracle) checkBackup(w world, m *repo.Manifest) error {
+func (o *oracle) checkBackup(w world, dir string, m *repo.Manifest) error {
 	if m.State != repo.StateVerified && m.State != repo.StateCopied {
 		return fmt.Errorf("no fault of a disk is a verdict: %s", m.Failure)
 	}
-	dir := w.backupDir(m)
 	_, err := verify.Run(context.Background(), verify.Request{FS: w.fs, Dir: dir, Manifest: m, Level: verify.LevelBytes})
 	if err != nil {
 		return err
@@ -109,7 +139,7 @@ func (o *oracle) checkBackup(w world, m *repo.Manifest) error {
 	if got, err := w.read(filepath.Join(dir, "SHA256SUMS")); err != nil || got != sums.String() {
 		return fmt.Errorf("SHA256SUMS is not that of the manifest: %q: %w", got, err)
 	}
-	c, err := w.backupContent(m)
+	c, err := w.get(filepath.Join(dir, "shop.duckdb"))
 	if err != nil {
 		return err
 	}
@@ -181,17 +211,30 @@ func (w world) remains() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	known := map[string]bool{"shop": true, "shop/.lock": true, "shop/.run": true, "shop/.staging": true}
-	for _, m := range list {
-		dir := "shop/" + m.ID
-		known[dir], known[dir+"/manifest.json"], known[dir+"/SHA256SUMS"] = true, true, true
-		for _, f := range m.Files {
-			known[dir+"/"+f.Name] = true
+	known := map[string]bool{"shop": true, "shop/.lock": true, "shop/.run": true, "shop/.staging": true, "shop/.edit": true, "shop/.trash": true}
+	know := func(dir string, m repo.Manifest, notes ...string) {
+		for _, name := range append(notes, "", "manifest.json", "SHA256SUMS", "pin.json", "drills.json", "check.json") {
+			known[filepath.Join(dir, name)] = true
 		}
+		for _, f := range m.Files {
+			known[filepath.Join(dir, f.Name)] = true
+		}
+	}
+	for _, m := range list {
+		know("shop/"+m.ID, m)
+	}
+	trashed, err := w.trashed()
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range trashed {
+		know("shop/.trash/"+b.Manifest.ID, b.Manifest, "removed.json")
 	}
 	var left []string
 	err = w.walk(w.repository(), func(name string) {
-		if rel, err := filepath.Rel(w.repository(), name); err != nil || !known[rel] {
+		rel, err := filepath.Rel(w.repository(), name)
+		// What a trash that did not come to its rename has left goes along.
+		if inTrash := vfs.IsTemp(filepath.Base(name)) && known[filepath.Dir(rel)] && strings.HasPrefix(rel, "shop/.trash/"); err != nil || !known[rel] && !inTrash {
 			left = append(left, name)
 		}
 	})

@@ -227,13 +227,29 @@ func (w world) list() ([]repo.Manifest, error) {
 	return r.List("shop")
 }
 
+// trashed lists what can still be brought back.
+func (w world) trashed() ([]repo.Trashed, error) {
+	r, err := repo.Open(w.fs, w.repository())
+	if err != nil {
+		return nil, err
+	}
+	return r.Trashed("shop")
+}
+
+// monthLater is when sweep looks, and longGrace for how long a backup is kept
+// in the trash that is to survive it.
+const (
+	monthLater = 30 * 24 * time.Hour
+	longGrace  = 3 * monthLater
+)
+
 // sweep removes, a month later, whatever runs have left.
 func (w world) sweep() error {
 	r, err := repo.Open(w.fs, w.repository())
 	if err != nil {
 		return err
 	}
-	_, err = r.Sweep("shop", 24*time.Hour, w.later(30*24*time.Hour).now())
+	_, err = r.Sweep("shop", 24*time.Hour, w.later(monthLater).now())
 	return err
 }
 
