@@ -30,6 +30,7 @@ func RunIfChild() {
 var handlers = map[string]func(context.Context, request, *replies) (*ScanReport, error){
 	kindScan:       scanChild,
 	kindCheckpoint: checkpointChild,
+	kindExtract:    extractChild,
 }
 
 // childMain answers the one request. Errors it returns are those that could

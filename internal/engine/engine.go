@@ -96,6 +96,8 @@ type ScanReport struct {
 	// engine does not have. Tables with it are not in Tables, and no assertion
 	// was asked.
 	Missing []string `json:"missing,omitempty"`
+	// Extract is the answer to Extract, which asks for nothing else.
+	Extract *ExtractReport `json:"extract,omitempty"`
 }
 
 // Table is one base table, Name schema-qualified ("main.orders").

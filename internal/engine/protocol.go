@@ -16,13 +16,15 @@ const childName = "canvasback-engine"
 const (
 	kindScan       = "scan"
 	kindCheckpoint = "checkpoint"
+	kindExtract    = "extract"
 )
 
 // request is the one JSON value that a child reads from stdin.
 type request struct {
-	Kind string       `json:"kind"`
-	Path string       `json:"path"` // absolute
-	Scan *ScanRequest `json:"scan,omitempty"`
+	Kind    string          `json:"kind"`
+	Path    string          `json:"path"` // absolute
+	Scan    *ScanRequest    `json:"scan,omitempty"`
+	Extract *ExtractRequest `json:"extract,omitempty"`
 }
 
 // reply is one line of a child's stdout. Exactly one field is set; a line with
@@ -53,6 +55,7 @@ const (
 	classMemory    = "memory"
 	classMissing   = "missing"
 	classLocked    = "locked"
+	classTables    = "tables"
 	classSetup     = "setup"
 )
 
@@ -76,6 +79,8 @@ func (e *childError) err(path string) error {
 		return fmt.Errorf("%w: %s: %s", ErrMemory, path, e.Text)
 	case classLocked:
 		return fmt.Errorf("%w %s: %s", ErrLocked, path, e.Text)
+	case classTables:
+		return fmt.Errorf("%w: %s: %s", ErrTables, path, e.Text)
 	default:
 		return fmt.Errorf("engine: set up for %s: %s", path, e.Text)
 	}

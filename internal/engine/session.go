@@ -27,6 +27,9 @@ type limits struct {
 	Threads     int
 	Key         string // of an encrypted file
 	Cipher      string // "GCM" or "CTR", with a key
+	alias       string // of the catalog; empty: the one that the engine would choose
+	// prepare, if set, runs before other files are out of reach.
+	prepare func(context.Context, *session) error
 }
 
 // openSession attaches the file at the absolute path.
@@ -36,6 +39,9 @@ func openSession(ctx context.Context, path string, readOnly bool, lim limits) (*
 		return nil, &childError{Class: classSetup, Text: err.Error()}
 	}
 	s := &session{db: sql.OpenDB(connector), alias: alias(path)}
+	if lim.alias != "" {
+		s.alias = lim.alias
+	}
 	if err := s.open(ctx, path, readOnly, lim); err != nil {
 		return nil, errors.Join(err, s.db.Close())
 	}
@@ -70,6 +76,11 @@ func (s *session) open(ctx context.Context, path string, readOnly bool, lim limi
 	}
 	if err := s.exec(ctx, fmt.Sprintf("ATTACH %s AS %s (TYPE duckdb, %s)", quoteText(path), quoteName(s.alias), mode)); err != nil {
 		return withoutKey(err, lim.Key)
+	}
+	if lim.prepare != nil {
+		if err := lim.prepare(ctx, s); err != nil {
+			return withoutKey(err, lim.Key)
+		}
 	}
 	for _, stmt := range []string{
 		"USE " + quoteName(s.alias),
