@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // Catalogs of an extraction. No schema of a database is called so, which the
@@ -30,6 +31,7 @@ func extractChild(ctx context.Context, req request, out *replies) (*ScanReport, 
 	if req.Extract == nil {
 		return nil, &childError{Class: classSetup, Text: "an extraction without a request"}
 	}
+	syscall.Umask(0o077) // what is written is as private as a backup
 	x := &extraction{req: req.Extract, report: &ExtractReport{Tables: []ExtractedTable{}, Schema: []string{}}, step: out.progress}
 	lim := limits{TempDir: x.req.TempDir, MemoryLimit: x.req.MemoryLimit, Threads: x.req.Threads, Key: x.req.Key, Cipher: x.req.Cipher,
 		alias: sourceCatalog, prepare: x.prepare}

@@ -10,6 +10,7 @@ import (
 	"canvasback/internal/duckfile"
 	"canvasback/internal/failure"
 	"canvasback/internal/repo"
+	"canvasback/internal/verify"
 )
 
 // check reads the restored database with the engine and compares it with what
@@ -18,17 +19,28 @@ func (r *run) check(ctx context.Context) error {
 	if r.req.Scan == nil {
 		return nil
 	}
+	if r.manifest.State == repo.StateStructure {
+		r.result.Unchecked = "no engine has opened this backup yet: its bytes are those that were copied"
+		if v := r.manifest.Verification; v != nil && v.Reason != "" {
+			r.result.Unchecked += " (" + v.Reason + ")"
+		}
+		return nil
+	}
 	path, readWrite, err := r.scanPath(ctx)
 	if err != nil {
 		return fmt.Errorf("%s is in place, but was not checked: %w", r.target, err)
 	}
 	tables, err := r.req.Scan(ctx, path, readWrite)
+	if kind := failure.Of(err); err != nil && kind != failure.BackupBad {
+		return fmt.Errorf("%s is in place, but was not checked: %w", r.target, err)
+	}
 	if err != nil {
 		return fmt.Errorf("%s is in place, but did not pass its check: %w", r.target, err)
 	}
 	r.result.Tables = tables
-	if r.manifest.Verification == nil {
-		return nil // only with AllowUnverified: nothing to compare with
+	if !hasTables(r.manifest) {
+		r.result.Unchecked = "the backup was never read, so there is nothing to compare its tables with"
+		return nil
 	}
 	if diff := firstDifference(r.manifest.Verification.Tables, tables); diff != "" {
 		return failure.Errorf(failure.BackupBad, "%s is in place, but does not read as backup %s did when it was verified: %s", r.target, r.manifest.ID, diff)
@@ -39,7 +51,7 @@ func (r *run) check(ctx context.Context) error {
 // scanPath is the restored file itself, or a scratch copy where only a writer
 // can replay the WAL: the first open of the restored file belongs to its owner.
 func (r *run) scanPath(ctx context.Context) (path string, readWrite bool, err error) {
-	if r.wal == nil || !r.needsWrite() {
+	if r.wal == nil || !r.needsWrite(r.target+".wal") {
 		return r.target, false, nil
 	}
 	scratch := filepath.Join(r.stage, "scan.duckdb")
@@ -51,16 +63,21 @@ func (r *run) scanPath(ctx context.Context) (path string, readWrite bool, err er
 	return scratch, true, nil
 }
 
-// needsWrite asks the restored WAL. One that cannot be judged is tried on a
-// scratch copy, which is right for every WAL.
-func (r *run) needsWrite() bool {
-	f, err := r.fs.Open(r.target + ".wal")
+// needsWrite asks the WAL. One that cannot be judged is tried on a scratch copy,
+// which is right for every WAL.
+func (r *run) needsWrite(name string) bool {
+	f, err := r.fs.Open(name)
 	if err != nil {
 		return true
 	}
 	defer f.Close()
 	wal, err := duckfile.ScanWAL(f, r.wal.Bytes, nil)
 	return err != nil || wal.NeedsWrite || r.manifest.Verification != nil && r.manifest.Verification.ReadWrite
+}
+
+// hasTables tells whether an engine has read the backup.
+func hasTables(m *repo.Manifest) bool {
+	return m.Verification != nil && m.Verification.Level != verify.LevelBytes && m.Verification.Tables != nil
 }
 
 // firstDifference compares tables by name, rows and, where both have one,

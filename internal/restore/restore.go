@@ -41,15 +41,21 @@ type Request struct {
 	Repo     *repo.Repo
 	Database string
 	Backup   string // an ID, or repo.Latest
-	Target   string // the database file to make
+	// At, unless zero, takes the newest verified backup that was finished at or
+	// before it; Backup is then not looked at.
+	At     time.Time
+	Target string // the database file to make
 	// KeepOld moves what is at the target aside instead of refusing it.
 	KeepOld bool
 	// AllowUnverified accepts a backup in any state.
 	AllowUnverified bool
+	// DryRun checks all that can be checked without writing: the choice, the
+	// target and who holds it, the free space, the sizes of the backup's files.
+	DryRun bool
 	// Scan opens the database at path with the engine and reads all of it; nil
 	// skips the check. readWrite says that it is a scratch copy whose WAL can
 	// only be replayed by a writer. A verdict against the file has a kind
-	// (failure.BackupBad); other errors are passed on as they are.
+	// (failure.BackupBad); other errors are passed on as they are. See Scanner.
 	Scan func(ctx context.Context, path string, readWrite bool) ([]repo.Table, error)
 	// Progress is called with bytes copied and bytes in all; nil: not called.
 	Progress func(done, total int64)
@@ -57,40 +63,56 @@ type Request struct {
 	Now time.Time
 }
 
-// Result says what was restored. Bytes is the size of Files.
+// Result says what was restored, or would be (DryRun). Bytes is the size of
+// Files. The backup is as of a moment between Started and Finished, the times of
+// its copy. MovedAside has the new names of what was at the target.
 type Result struct {
-	ID         string       `json:"id"`
+	Choice
+	DryRun     bool         `json:"dry_run,omitempty"`
 	Target     string       `json:"target"`
 	Files      []repo.File  `json:"files"`
 	Bytes      int64        `json:"bytes"`
 	MovedAside []string     `json:"moved_aside"`
 	Tables     []repo.Table `json:"tables"`
-	Seconds    float64      `json:"seconds"`
+	// Unchecked says why the result was not compared with the backup's tables;
+	// empty: it was, or the request did not ask for it.
+	Unchecked string  `json:"unchecked,omitempty"`
+	NeedBytes int64   `json:"need_bytes"` // of the target's file system
+	FreeBytes int64   `json:"free_bytes"` // there, before the restore
+	Seconds   float64 `json:"seconds"`
 }
 
 // walSuffixes are what DuckDB keeps beside a database file.
 var walSuffixes = []string{".wal", ".wal.checkpoint", ".wal.recovery"}
 
-// Run restores. Errors by kind: UnknownDatabase, UnknownBackup and RepoCorrupt
-// as of repo.Get; BackupBad for a backup that is not verified, whose files are
+// Run restores. The backup cannot be removed meanwhile. Errors by kind:
+// UnknownDatabase, UnknownBackup and RepoCorrupt as of repo.Read; BackupBad for a backup that is not verified, whose files are
 // not those of the manifest, or that reads differently afterwards (then the
 // restored file stays, and the Result comes along); TargetBad, TargetExists and
 // TargetInUse; Interrupted when ctx ends.
-func Run(ctx context.Context, req Request) (*Result, error) {
+func Run(ctx context.Context, req Request) (_ *Result, err error) {
 	begin := time.Now()
 	if req.Now.IsZero() {
 		req.Now = begin
 	}
-	m, err := req.Repo.Get(req.Database, req.Backup)
+	reading, err := choose(req.Repo, req.Database, req.Backup, req.At, req.AllowUnverified)
 	if err != nil {
 		return nil, err
 	}
-	r, err := newRun(req, m)
+	defer func() { err = errors.Join(err, reading.Close()) }()
+	r, err := newRun(req, reading)
 	if err != nil {
 		return nil, err
 	}
 	if err := r.checkTarget(); err != nil {
 		return nil, err
+	}
+	if req.DryRun {
+		if err := r.plan(); err != nil {
+			return nil, err
+		}
+		r.result.Seconds = time.Since(begin).Seconds()
+		return r.result, nil
 	}
 	if err := r.openStage(); err != nil {
 		return nil, err
@@ -109,6 +131,7 @@ type run struct {
 	req      Request
 	fs       vfs.FS
 	manifest *repo.Manifest
+	source   string // the backup's directory
 	db       repo.File
 	wal      *repo.File // nil: the backup has none
 	target   string
@@ -120,13 +143,11 @@ type run struct {
 	result   *Result
 }
 
-func newRun(req Request, m *repo.Manifest) (*run, error) {
-	if m.State != repo.StateVerified && !req.AllowUnverified {
-		return nil, failure.Errorf(failure.BackupBad, "backup %s of %s is in state %q, not verified, and is not restored unasked", m.ID, m.Database, m.State)
-	}
-	r := &run{req: req, fs: req.FS, manifest: m, target: filepath.Clean(req.Target), perm: 0o600}
+func newRun(req Request, reading *repo.Reading) (*run, error) {
+	m := reading.Manifest()
+	r := &run{req: req, fs: req.FS, manifest: m, source: reading.Dir(), target: filepath.Clean(req.Target), perm: 0o600}
 	r.dir = filepath.Dir(r.target)
-	r.result = &Result{ID: m.ID, Target: r.target, Files: m.Files, MovedAside: []string{}}
+	r.result = &Result{Choice: choiceOf(m, req.At), DryRun: req.DryRun, Target: r.target, Files: m.Files, MovedAside: []string{}}
 	for _, f := range m.Files {
 		r.result.Bytes += f.Bytes
 		if strings.HasSuffix(f.Name, ".wal") {
@@ -148,7 +169,7 @@ func (r *run) checkPlace() error {
 		return failure.Errorf(failure.TargetBad, "%q does not name a file", r.req.Target)
 	}
 	rel, err := filepath.Rel(r.req.Repo.Dir(), r.target)
-	if err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator)) {
+	if err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator)) && !inStaging(rel) {
 		return failure.Errorf(failure.TargetBad, "%s is inside the repository %s", r.target, r.req.Repo.Dir())
 	}
 	info, err := r.fs.Stat(r.dir)
@@ -157,6 +178,40 @@ func (r *run) checkPlace() error {
 	}
 	if !info.Mode.IsDir() {
 		return failure.Errorf(failure.TargetBad, "%s is not a directory", r.dir)
+	}
+	return nil
+}
+
+// inStaging tells whether a path in the repository is in the staging directory
+// of a run, <database>/.staging/<key>/..., where a drill has its scratch.
+func inStaging(rel string) bool {
+	parts := strings.Split(rel, string(filepath.Separator))
+	return len(parts) >= 4 && parts[1] == ".staging" && !strings.HasPrefix(parts[2], ".")
+}
+
+// plan fills in the result of a dry run.
+func (r *run) plan() error {
+	if err := r.checkSizes(); err != nil {
+		return err
+	}
+	if err := r.checkSpace(); err != nil {
+		return err
+	}
+	if !r.req.KeepOld {
+		return nil
+	}
+	aside, err := r.asideName()
+	if err != nil {
+		return err
+	}
+	for _, suffix := range append([]string{""}, walSuffixes...) {
+		there, err := r.exists(r.target + suffix)
+		if err != nil {
+			return err
+		}
+		if there {
+			r.result.MovedAside = append(r.result.MovedAside, aside+suffix)
+		}
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"hash"
 	"io"
 	"io/fs"
@@ -98,6 +99,7 @@ func (r *run) checkSpace() error {
 	if err != nil {
 		return targetError(err, "ask for the free space of %s", r.dir)
 	}
+	r.result.NeedBytes, r.result.FreeBytes = need, free
 	if free < need {
 		return failure.Errorf(failure.TargetBad, "%s has %d bytes free, the restore needs %d", r.dir, free, need)
 	}
@@ -123,8 +125,25 @@ func (r *run) copyFiles(ctx context.Context) error {
 	return r.copyFile(ctx, r.db, stagedDB, progress)
 }
 
+// checkSizes compares the sizes of the backup's files with the manifest.
+func (r *run) checkSizes() error {
+	for _, f := range r.manifest.Files {
+		name := filepath.Join(r.source, f.Name)
+		info, err := r.fs.Stat(name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return failure.Errorf(failure.BackupBad, "backup %s of %s lacks a file: %w", r.manifest.ID, r.manifest.Database, err)
+		case err != nil:
+			return fmt.Errorf("look at %s: %w", name, err)
+		case info.Size != f.Bytes:
+			return failure.Errorf(failure.BackupBad, "%s has %d bytes, its manifest says %d", name, info.Size, f.Bytes)
+		}
+	}
+	return nil
+}
+
 func (r *run) copyFile(ctx context.Context, f repo.File, staged string, progress func(int64)) error {
-	source := filepath.Join(r.req.Repo.BackupDir(r.manifest.Database, r.manifest.ID), f.Name)
+	source := filepath.Join(r.source, f.Name)
 	sum := sha256.New()
 	n, err := copyTo(ctx, r.fs, source, filepath.Join(r.stage, staged), r.perm, sum, progress)
 	var missing *sourceError
