@@ -20,6 +20,10 @@
 // What it may do is the same, its memory is bounded by the engine's own limit
 // alone, and a fingerprint does not depend on which of them read the table.
 //
+// Extract takes tables out of a database: the child then has the one new
+// database, or the one directory, in reach that it was told of, and what it
+// writes only its user can read.
+//
 // Read-only scans change no file. Scans that may write need a private scratch
 // copy: they fold the WAL. The functions are safe for concurrent use.
 package engine

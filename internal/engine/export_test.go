@@ -77,3 +77,6 @@ func EncodeType(text, x string) (string, error) {
 
 // IndexKind is the kind of an index that a statement of the catalog makes.
 func IndexKind(sql string) string { return indexKind(sql) }
+
+// ParquetName names a table's file.
+func ParquetName(schema, base string) string { return parquetName(schema, base) }

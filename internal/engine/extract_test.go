@@ -140,3 +140,40 @@ func TestExtractOfAnEncryptedDatabase(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, int64(10), report.Tables[0].Rows)
 }
+
+func TestParquetNamesStayInTheirDirectory(t *testing.T) {
+	long := strings.Repeat("é", 300)
+	seen := map[string]bool{}
+	for _, name := range [][2]string{{"main", "t"}, {"a", "b.c"}, {"a.b", "c"}, {"..", ".."}, {"/", "etc"}, {".", ""}, {"a", "%62"}, {"a", "b"},
+		{"a", "\x00"}, {"a", "?*["}, {"a", "{uuid}"}, {long, "a"}, {long, "b"}, {"a", long}} {
+		got := engine.ParquetName(name[0], name[1])
+		assert.Regexp(t, `^[A-Za-z0-9_%-]+\.?[A-Za-z0-9_%-]*\.parquet$`, got)
+		assert.Less(t, len(got), 240)
+		assert.False(t, seen[got], "%q is there twice", got)
+		seen[got] = true
+	}
+}
+
+// TestExtractedTablesOpenInTheOwnersVersion: the new database keeps the storage
+// version, so that an owner who is older than the linked engine can open it.
+func TestExtractedTablesOpenInTheOwnersVersion(t *testing.T) {
+	for name, storage := range map[string]string{"duckdb11": "v1.0.0", "duckdb14": "v1.4.0"} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "shop.duckdb")
+			enginetest.CreateStorage(t, path, storage, shopStatements...)
+			req := extraction(t, path)
+			req.File = filepath.Join(t.TempDir(), "new.duckdb")
+			_, err := engine.Extract(context.Background(), req)
+			require.NoError(t, err)
+			want := scan(t, path)
+			older := request(t, req.File)
+			older.Command = versionShell(t, name)
+			report, err := engine.Scan(context.Background(), older)
+			require.NoError(t, err)
+			require.Len(t, report.Tables, len(want))
+			for _, table := range report.Tables {
+				assert.Equal(t, want[table.Name], table)
+			}
+		})
+	}
+}

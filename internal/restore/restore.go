@@ -16,6 +16,12 @@
 // never deleted, is complete under its .before name. Running the restore again
 // finishes it.
 //
+// Extract takes tables out of a backup, into a new database or as Parquet files.
+// It replaces nothing: the target appears whole, with one rename.
+//
+// What a killed restore leaves in the hidden directory is removed by the next
+// one to the same target.
+//
 // The new file has the permissions of the one it replaces, else 0600, and
 // belongs to the user who restores.
 package restore
