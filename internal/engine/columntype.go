@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -49,6 +50,22 @@ func parseType(text string) (columnType, error) {
 	return t, nil
 }
 
+// currentName is the name by which DuckDB 1.4 and later know a type.
+func currentName(name string) string {
+	if name == "VARINT" {
+		return "BIGNUM"
+	}
+	return name
+}
+
+var quotedOrName = regexp.MustCompile(`"(?:[^"]|"")*"|'(?:[^']|'')*'|\b[A-Z]+\b`)
+
+// currentText is the text of a type with the names that its parts have now, so
+// that it is the same whichever version renders it.
+func currentText(text string) string {
+	return quotedOrName.ReplaceAllStringFunc(text, currentName)
+}
+
 type typeParser struct {
 	in  string
 	pos int
@@ -89,7 +106,7 @@ func (p *typeParser) base(depth int) (columnType, error) {
 		return columnType{}, fmt.Errorf("no name at byte %d", start)
 	}
 	if p.peek() != '(' {
-		return columnType{kind: kindScalar, name: name}, nil
+		return columnType{kind: kindScalar, name: currentName(name)}, nil
 	}
 	switch name {
 	case "STRUCT", "UNION":

@@ -254,26 +254,30 @@ func (s *shell) talk(ctx context.Context, preamble, queries []string, got func(i
 		}()
 		return answers.read(stdout)
 	})
-	if err == nil && s.limits.Key != "" && end.stderr.dropped > 0 {
+	if err != nil {
+		return 0, err
+	}
+	if s.limits.Key != "" && end.stderr.dropped > 0 {
 		end.stderr = &headTail{head: []byte("(too long to look for the key in it)")}
 	}
+	at := max(answers.next, 0)
+	if answers.failed != nil {
+		at = answers.failedAt
+	}
+	said := errorText.MatchString(end.stderr.String()) || end.state.ExitCode() > 0 && strings.Contains(end.stderr.String(), "Error")
 	switch {
-	case err != nil:
-		return 0, err
-	case end.ok() && answers.next == len(queries):
+	case end.ok() && !said && answers.failed == nil && answers.next == len(queries):
 		return len(queries), nil
-	case ctx.Err() == nil && end.talkErr == nil && end.reported() && strings.Contains(end.stderr.String(), "Error"):
+	case ctx.Err() == nil && end.talkErr == nil && end.state.ExitCode() >= 0 && end.state.ExitCode() < 126 && said:
 		text := withoutKey(errors.New(strings.TrimSpace(end.stderr.String())), s.limits.Key).Error()
 		c := classify(errors.New(errorPrefix.ReplaceAllString(text, "")))
-		return max(answers.next, 0), c
+		return at, c
 	default:
-		return max(answers.next, 0), withoutKey(end.verdict(ctx, s.path), s.limits.Key)
+		// What answered with something else than was asked is no engine.
+		end.talkErr = errors.Join(end.talkErr, answers.failed)
+		return at, withoutKey(end.verdict(ctx, s.path), s.limits.Key)
 	}
 }
-
-// reported tells whether the shell itself said that something failed: its own
-// status is 1, those of a command shell that did not get it to run are others.
-func (e *ending) reported() bool { return e.state.ExitCode() > 0 && e.state.ExitCode() < 126 }
 
 // assertion asks one of the operator's queries in a shell of its own.
 func (s *shell) assertion(ctx context.Context, a Assertion) (AssertionResult, error) {

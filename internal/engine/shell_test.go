@@ -52,6 +52,8 @@ func TestShell_verdicts(t *testing.T) {
 		{"floods stdout", "yes '[{\"a\":\"" + strings.Repeat("x", 1000) + "\"}]' | head -c 80000000", engine.ErrCrashed, "more than"},
 		{"floods stderr", "yes oh no | head -c 10000000 >&2; exit 1", engine.ErrCrashed, "bytes left out"},
 		{"rejects the file", `echo "IO Error: Corrupt database file: computed checksum 1 does not match" >&2; exit 1`, engine.ErrRejected, "computed checksum"},
+		{"says that something failed and ends well", `echo "Invalid Input Error:" >&2; echo "Corrupt" >&2; exit 0`, engine.ErrRejected, "Corrupt"},
+		{"drops an answer", `printf '%s\n' "$script" | ` + strings.Join(versionShell(t, "duckdb15"), " ") + ` "$@" | sed '/"CAST(count/d'`, engine.ErrCrashed, "did not answer with one row"},
 		{"is too old", `echo "Error: near line 9: IO Error: Trying to read a database file with version number 69, but we can only read versions between 64 and 68." >&2; exit 1`, engine.ErrTooNew, "version number 69"},
 		{"lacks an extension", `echo "Missing Extension Error: unknown index type 'HNSW'" >&2; exit 1`, engine.ErrMissing, "HNSW"},
 		{"finds the disk full", `echo "IO Error: Could not write: No space left on device" >&2; exit 1`, engine.ErrResources, "No space left"},

@@ -13,6 +13,10 @@ import (
 // maxShellOutput bounds what one shell writes, in bytes.
 const maxShellOutput = maxReply
 
+// errorText is how the text of an error begins. Some versions exit with 0, and do
+// not stop, after an error in the middle of a query.
+var errorText = regexp.MustCompile(`(?m)^(?:Error: )?(?:near line \d+: )?[A-Z][A-Za-z ]* Error:`)
+
 // errorPrefix is what shells put before the engine's own text of an error.
 var errorPrefix = regexp.MustCompile(`^(?:Error: )?(?:near line \d+: )?`)
 
@@ -40,6 +44,9 @@ type answers struct {
 	got  func(i int, rows [][]string) error
 	next int // queries answered; -1 before the preamble is through
 	rows [][]string
+
+	failed   error // the first of got, nothing was handed to it since
+	failedAt int
 }
 
 // read reads up to the end of stdout and refuses what no shell writes.
@@ -64,10 +71,8 @@ func (a *answers) read(stdout io.Reader) error {
 		if rows[0][1] != fmt.Sprint(a.next+1) {
 			return fmt.Errorf("what the shell wrote: result %s in place of %d", rows[0][1], a.next+1)
 		}
-		if a.next >= 0 {
-			if err := a.got(a.next, a.rows); err != nil {
-				return err
-			}
+		if a.next >= 0 && a.failed == nil {
+			a.failed, a.failedAt = a.got(a.next, a.rows), a.next
 		}
 		a.next, a.rows = a.next+1, nil
 	}
