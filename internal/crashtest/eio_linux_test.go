@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -89,7 +90,8 @@ func (d *thin) replenish() { require.NoError(d.t, os.Remove(filepath.Join(d.stor
 // the disk lost may still be in the machine's memory, where every check finds
 // it: only a file system that is mounted anew shows what is really stored.
 func TestDiskThatLosesWrites(t *testing.T) {
-	failed := 0
+	var failed atomic.Int64
+	t.Cleanup(func() { assert.GreaterOrEqual(t, failed.Load(), int64(5), "backups that the disk failed") })
 	for _, test := range []struct {
 		name  string
 		leave int64
@@ -105,6 +107,7 @@ func TestDiskThatLosesWrites(t *testing.T) {
 		{"the copy and some journal", 4 << 20, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			d := newThin(t)
 			if test.warm {
 				d.warm()
@@ -128,7 +131,7 @@ func TestDiskThatLosesWrites(t *testing.T) {
 			err = w.backup("op")
 			t.Logf("on the failing disk: %v", err)
 			if err != nil {
-				failed++
+				failed.Add(1)
 			}
 			d.replenish()
 			if again := w.backup("op"); again != nil {
@@ -145,5 +148,4 @@ func TestDiskThatLosesWrites(t *testing.T) {
 			require.NoError(t, w.wantSwept())
 		})
 	}
-	assert.GreaterOrEqual(t, failed, 5, "backups that the disk failed")
 }

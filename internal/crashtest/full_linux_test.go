@@ -157,7 +157,7 @@ func (c *tally) add(err error) {
 	text := err.Error()
 	for _, known := range []struct{ place, mark string }{
 		{"scratch", "scratch"}, {"scratch", ".staging/verify-"}, {"commit", "manifest.json"}, {"commit", "SHA256SUMS"},
-		{"aside", ".before-"}, {"not checked", "was not checked"}, {"copy", "the copy"}, {"lease", "/.run"},
+		{"aside", ".before-"}, {"not checked", "was not checked"}, {"copy", "the copy"}, {"copy", ".restore"}, {"copy", "bytes free"}, {"lease", "/.run"},
 	} {
 		if strings.Contains(text, known.mark) {
 			c.where[known.place]++
@@ -174,6 +174,7 @@ func (c *tally) add(err error) {
 func TestFullRepository(t *testing.T) {
 	for _, fsType := range []string{"ext4", "xfs", "btrfs"} {
 		t.Run(fsType, func(t *testing.T) {
+			t.Parallel()
 			s, w := newFull(t, fsType)
 			book := newContentBook(t)
 			c := &tally{where: map[string]int{}}
@@ -250,6 +251,7 @@ func (s *small) onFull(w, on world, book *contentBook, c *tally, run string) {
 func TestFullTarget(t *testing.T) {
 	for _, fsType := range []string{"ext4", "xfs"} {
 		t.Run(fsType, func(t *testing.T) {
+			t.Parallel()
 			_, w := newFull(t, "ext4")
 			s := &small{t: t, point: mounttest.Mount(t, fsType, 96<<20)}
 			w.targetFile = filepath.Join(s.point, "app.duckdb")

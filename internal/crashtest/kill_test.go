@@ -104,12 +104,15 @@ func newMassacre(t *testing.T) *massacre {
 }
 
 func (m *massacre) commands() []command {
+	backup := []string{"backup", "--local", "--repository", m.repository(), "--database", "shop=" + m.source(), "--settle", "300ms", "--keep-last", "100"}
 	shop := []string{"--repository", m.repository(), "--database", "shop"}
 	return []command{
-		{name: "backup", args: []string{"backup", "--local", "--repository", m.repository(), "--database", "shop=" + m.source(), "--settle", "300ms", "--keep-last", "100"}},
+		{name: "backup", args: backup},
 		{name: "verify", args: append([]string{"verify"}, shop...)},
 		{name: "restore", args: append([]string{"restore", "--keep-old", "--target", m.target()}, shop...)},
 		{name: "prune", args: append([]string{"prune", "--confirm", "--keep-last", strconv.Itoa(keptByPrune)}, shop...)},
+		{name: "backup", args: backup},
+		{name: "prune to the trash", args: append([]string{"prune", "--confirm", "--grace", "30d", "--keep-last", strconv.Itoa(keptByPrune)}, shop...)},
 	}
 }
 
@@ -239,6 +242,12 @@ func (m *massacre) finally() {
 		cmd.Dir = m.backupDir(&b)
 		out, err := cmd.CombinedOutput()
 		require.NoError(m.t, err, "%s: %s", b.ID, out)
+	}
+	trashed, err := m.trashed()
+	require.NoError(m.t, err)
+	require.NotEmpty(m.t, trashed)
+	for _, b := range trashed {
+		enginetest.CheckPrefix(m.t, filepath.Join(m.repository(), "shop", ".trash", b.Manifest.ID, "shop.duckdb"), m.atLeast[b.Manifest.ID])
 	}
 	require.NoError(m.t, m.wantSwept())
 	require.NoError(m.t, m.wantNoStage())
