@@ -42,7 +42,7 @@ func (r *run) check(ctx context.Context) error {
 		r.result.Unchecked = "the backup was never read, so there is nothing to compare its tables with"
 		return nil
 	}
-	if diff := firstDifference(r.manifest.Verification.Tables, tables); diff != "" {
+	if diff := Difference(r.manifest.Verification.Tables, tables); diff != "" {
 		return failure.Errorf(failure.BackupBad, "%s is in place, but does not read as backup %s did when it was verified: %s", r.target, r.manifest.ID, diff)
 	}
 	return nil
@@ -80,9 +80,9 @@ func hasTables(m *repo.Manifest) bool {
 	return m.Verification != nil && m.Verification.Level != verify.LevelBytes && m.Verification.Tables != nil
 }
 
-// firstDifference compares tables by name, rows and, where both have one,
+// Difference compares tables by name, rows and, where both have one,
 // fingerprint; empty if they agree.
-func firstDifference(want, got []repo.Table) string {
+func Difference(want, got []repo.Table) string {
 	byName := func(a, b repo.Table) int { return cmp.Compare(a.Name, b.Name) }
 	want, got = slices.SortedFunc(slices.Values(want), byName), slices.SortedFunc(slices.Values(got), byName)
 	for i := range max(len(want), len(got)) {

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"canvasback/internal/failure"
+	"canvasback/internal/repo"
 	"canvasback/internal/vfs"
 )
 
@@ -89,23 +90,72 @@ func (r *run) isOurWAL(name, suffix string) (bool, error) {
 	if r.wal == nil || suffix != ".wal" {
 		return false, nil
 	}
+	return r.holds(context.Background(), name, *r.wal)
+}
+
+// holds reports whether the file at name has the content of f.
+func (r *run) holds(ctx context.Context, name string, f repo.File) (bool, error) {
 	info, err := r.fs.Lstat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
 	if err != nil {
 		return false, targetError(err, "look at %s", name)
 	}
-	if !info.Mode.IsRegular() || info.Size != r.wal.Bytes {
+	if !info.Mode.IsRegular() || info.Size != f.Bytes {
 		return false, nil
 	}
-	f, err := r.fs.Open(name)
+	file, err := r.fs.Open(name)
 	if err != nil {
 		return false, targetError(err, "open %s", name)
 	}
-	defer f.Close()
+	defer file.Close()
 	sum := sha256.New()
-	if _, err := io.Copy(sum, f); err != nil {
+	if _, err := io.Copy(sum, contextReader{ctx, file}); err != nil {
 		return false, fmt.Errorf("read %s: %w", name, err)
 	}
-	return hex.EncodeToString(sum.Sum(nil)) == r.wal.SHA256, nil
+	return hex.EncodeToString(sum.Sum(nil)) == f.SHA256, nil
+}
+
+// inPlace reports whether the target is the backup, whole, with its own WAL or
+// none, and nobody has it open.
+func (r *run) inPlace(ctx context.Context) (bool, error) {
+	for _, suffix := range walSuffixes {
+		there, err := r.exists(r.target + suffix)
+		if err != nil {
+			return false, err
+		}
+		if there != (r.wal != nil && suffix == ".wal") {
+			return false, nil
+		}
+	}
+	if r.wal != nil {
+		if same, err := r.holds(ctx, r.target+".wal", *r.wal); err != nil || !same {
+			return false, err
+		}
+	}
+	if same, err := r.holds(ctx, r.target, r.db); err != nil || !same {
+		return false, err
+	}
+	f, err := r.fs.Open(r.target)
+	if err != nil {
+		return false, targetError(err, "open %s to see who uses it", r.target)
+	}
+	_, held, err := f.LockOwner()
+	return err == nil && !held, errors.Join(err, f.Close())
+}
+
+// contextReader ends with its context.
+type contextReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (c contextReader) Read(p []byte) (int, error) {
+	if c.ctx.Err() != nil {
+		return 0, failure.Errorf(failure.Interrupted, "%w", context.Cause(c.ctx))
+	}
+	return c.r.Read(p)
 }
 
 // moveAside renames what is at the target, as the package comment says.

@@ -55,6 +55,9 @@ type Request struct {
 	KeepOld bool
 	// AllowUnverified accepts a backup in any state.
 	AllowUnverified bool
+	// Resume takes a target that is this backup already, byte for byte, for the
+	// work of an attempt that did not come to its end: it is only checked.
+	Resume bool
 	// DryRun checks all that can be checked without writing: the choice, the
 	// target and who holds it, the free space, the sizes of the backup's files.
 	DryRun bool
@@ -110,8 +113,15 @@ func Run(ctx context.Context, req Request) (_ *Result, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := r.checkTarget(); err != nil {
-		return nil, err
+	if req.Resume {
+		if r.placed, err = r.inPlace(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if !r.placed {
+		if err := r.checkTarget(); err != nil {
+			return nil, err
+		}
 	}
 	if req.DryRun {
 		if err := r.plan(); err != nil {
@@ -224,6 +234,9 @@ func (r *run) plan() error {
 
 // steps does the work between opening and closing the staging directory.
 func (r *run) steps(ctx context.Context) error {
+	if r.placed {
+		return r.check(ctx)
+	}
 	if err := r.checkSpace(); err != nil {
 		return err
 	}
