@@ -10,24 +10,30 @@ import (
 	"canvasback/internal/job"
 )
 
-// Backuper does the steps. Each call returns soon after its context ends, with
+// Steps does the work of the activities. Each call returns soon after its context ends, with
 // what it was doing safely put down for the next attempt of the same run.
-type Backuper interface {
+type Steps interface {
 	Checkpoint(ctx context.Context, database string) (job.CheckpointResult, error)
 	Copy(ctx context.Context, in job.CopyInput, progress func(job.Progress)) (job.CopyResult, error)
 	Verify(ctx context.Context, in job.VerifyInput, progress func(job.Progress)) (job.VerifyResult, error)
 	Prune(ctx context.Context, in job.PruneInput) (job.PruneResult, error)
 	Abandon(ctx context.Context, in job.AbandonInput) error
+
+	Choose(ctx context.Context, in job.ChooseInput) (job.ChooseResult, error)
+	Restore(ctx context.Context, in job.RestoreStepInput, progress func(job.Progress)) (job.RestoreResult, error)
+	DrillRestore(ctx context.Context, in job.DrillStepInput, progress func(job.Progress)) (job.DrillRestoreResult, error)
+	DrillVerify(ctx context.Context, in job.DrillStepInput, progress func(job.Progress)) (job.DrillVerifyResult, error)
+	DrillRecord(ctx context.Context, in job.DrillRecordInput) error
 }
 
 // Activities are registered with a worker. They are safe for concurrent use.
 type Activities struct {
-	Runner Backuper
+	Runner Steps
 	slots  chan struct{} // one for each copy or verification at once
 }
 
 // New makes activities that copy or verify at most copies databases at a time.
-func New(runner Backuper, copies int) *Activities {
+func New(runner Steps, copies int) *Activities {
 	return &Activities{Runner: runner, slots: make(chan struct{}, max(copies, 1))}
 }
 
@@ -41,28 +47,12 @@ func (a *Activities) Checkpoint(ctx context.Context, in job.CheckpointInput) (jo
 
 // Copy makes the copy of the run, or goes on with it.
 func (a *Activities) Copy(ctx context.Context, in job.CopyInput) (job.CopyResult, error) {
-	s := begin(ctx, "copy")
-	defer s.end()
-	release, err := a.slot(s)
-	if err != nil {
-		return job.CopyResult{}, s.outcome(err)
-	}
-	defer release()
-	result, err := a.Runner.Copy(s.ctx, in, s.progress)
-	return result, s.outcome(err)
+	return inTurn(a, ctx, "copy", in, a.Runner.Copy)
 }
 
 // Verify proves the copy, or fails as failure.BackupBad.
 func (a *Activities) Verify(ctx context.Context, in job.VerifyInput) (job.VerifyResult, error) {
-	s := begin(ctx, "verify")
-	defer s.end()
-	release, err := a.slot(s)
-	if err != nil {
-		return job.VerifyResult{}, s.outcome(err)
-	}
-	defer release()
-	result, err := a.Runner.Verify(s.ctx, in, s.progress)
-	return result, s.outcome(err)
+	return inTurn(a, ctx, "verify", in, a.Runner.Verify)
 }
 
 // Prune applies the retention policy.
@@ -78,6 +68,54 @@ func (a *Activities) Abandon(ctx context.Context, in job.AbandonInput) error {
 	s := begin(ctx, "abandon")
 	defer s.end()
 	return s.outcome(a.Runner.Abandon(s.ctx, in))
+}
+
+// Choose says which backup a restore or a drill takes.
+func (a *Activities) Choose(ctx context.Context, in job.ChooseInput) (job.ChooseResult, error) {
+	s := begin(ctx, "choose")
+	defer s.end()
+	result, err := a.Runner.Choose(s.ctx, in)
+	return result, s.outcome(err)
+}
+
+// Restore puts a backup in place of a configured target. It does not wait for a
+// slot: whoever restores has waited enough.
+func (a *Activities) Restore(ctx context.Context, in job.RestoreStepInput) (job.RestoreResult, error) {
+	s := begin(ctx, "restore")
+	defer s.end()
+	result, err := a.Runner.Restore(s.ctx, in, s.progress)
+	return result, s.outcome(err)
+}
+
+// DrillRestore restores a backup to the scratch directory of the drill.
+func (a *Activities) DrillRestore(ctx context.Context, in job.DrillStepInput) (job.DrillRestoreResult, error) {
+	return inTurn(a, ctx, "drill restore", in, a.Runner.DrillRestore)
+}
+
+// DrillVerify proves what DrillRestore made, or fails as failure.BackupBad.
+func (a *Activities) DrillVerify(ctx context.Context, in job.DrillStepInput) (job.DrillVerifyResult, error) {
+	return inTurn(a, ctx, "drill verify", in, a.Runner.DrillVerify)
+}
+
+// DrillRecord keeps the evidence of the drill and removes what it restored.
+func (a *Activities) DrillRecord(ctx context.Context, in job.DrillRecordInput) error {
+	s := begin(ctx, "drill record")
+	defer s.end()
+	return s.outcome(a.Runner.DrillRecord(s.ctx, in))
+}
+
+// inTurn runs a step that loads the disks, when its turn has come.
+func inTurn[In, Out any](a *Activities, ctx context.Context, name string, in In, do func(context.Context, In, func(job.Progress)) (Out, error)) (Out, error) {
+	s := begin(ctx, name)
+	defer s.end()
+	release, err := a.slot(s)
+	if err != nil {
+		var none Out
+		return none, s.outcome(err)
+	}
+	defer release()
+	result, err := do(s.ctx, in, s.progress)
+	return result, s.outcome(err)
 }
 
 // slot waits for a turn to load the disks. The heartbeat goes on meanwhile.

@@ -18,13 +18,39 @@ import (
 	"canvasback/internal/job"
 )
 
-// runner is a Backuper whose steps the tests write.
+// runner has steps that the tests write.
 type runner struct {
 	checkpoint func(ctx context.Context, database string) (job.CheckpointResult, error)
 	copy       func(ctx context.Context, in job.CopyInput, progress func(job.Progress)) (job.CopyResult, error)
 	verify     func(ctx context.Context, in job.VerifyInput, progress func(job.Progress)) (job.VerifyResult, error)
 	prune      func(ctx context.Context, in job.PruneInput) (job.PruneResult, error)
 	abandon    func(ctx context.Context, in job.AbandonInput) error
+
+	choose       func(ctx context.Context, in job.ChooseInput) (job.ChooseResult, error)
+	restore      func(ctx context.Context, in job.RestoreStepInput, progress func(job.Progress)) (job.RestoreResult, error)
+	drillRestore func(ctx context.Context, in job.DrillStepInput, progress func(job.Progress)) (job.DrillRestoreResult, error)
+	drillVerify  func(ctx context.Context, in job.DrillStepInput, progress func(job.Progress)) (job.DrillVerifyResult, error)
+	drillRecord  func(ctx context.Context, in job.DrillRecordInput) error
+}
+
+func (r *runner) Choose(ctx context.Context, in job.ChooseInput) (job.ChooseResult, error) {
+	return r.choose(ctx, in)
+}
+
+func (r *runner) Restore(ctx context.Context, in job.RestoreStepInput, progress func(job.Progress)) (job.RestoreResult, error) {
+	return r.restore(ctx, in, progress)
+}
+
+func (r *runner) DrillRestore(ctx context.Context, in job.DrillStepInput, progress func(job.Progress)) (job.DrillRestoreResult, error) {
+	return r.drillRestore(ctx, in, progress)
+}
+
+func (r *runner) DrillVerify(ctx context.Context, in job.DrillStepInput, progress func(job.Progress)) (job.DrillVerifyResult, error) {
+	return r.drillVerify(ctx, in, progress)
+}
+
+func (r *runner) DrillRecord(ctx context.Context, in job.DrillRecordInput) error {
+	return r.drillRecord(ctx, in)
 }
 
 func (r *runner) Checkpoint(ctx context.Context, database string) (job.CheckpointResult, error) {
@@ -65,7 +91,11 @@ func TestStepsPassTheirInputAndResult(t *testing.T) {
 	verifyIn := job.VerifyInput{Database: "shop", ID: "b1", Run: "r1"}
 	pruneIn := job.PruneInput{Database: "shop", Run: "r1"}
 	abandonIn := job.AbandonInput{Database: "shop", Run: "r1"}
-	abandoned := false
+	chooseIn := job.ChooseInput{Database: "shop", Backup: "latest", Run: "r1"}
+	restoreIn := job.RestoreStepInput{Database: "shop", ID: "b1", Target: "spare"}
+	drillIn := job.DrillStepInput{Database: "shop", ID: "b1", Run: "r1"}
+	recordIn := job.DrillRecordInput{Database: "shop", ID: "b1", Run: "r1", Failure: "bad"}
+	abandoned, recorded := false, false
 	a := New(&runner{
 		checkpoint: func(_ context.Context, database string) (job.CheckpointResult, error) {
 			assert.Equal(t, "shop", database)
@@ -88,6 +118,27 @@ func TestStepsPassTheirInputAndResult(t *testing.T) {
 			abandoned = true
 			return nil
 		},
+		choose: func(_ context.Context, in job.ChooseInput) (job.ChooseResult, error) {
+			assert.Equal(t, chooseIn, in)
+			return job.ChooseResult{ID: "b1"}, nil
+		},
+		restore: func(_ context.Context, in job.RestoreStepInput, _ func(job.Progress)) (job.RestoreResult, error) {
+			assert.Equal(t, restoreIn, in)
+			return job.RestoreResult{Path: "/srv/spare"}, nil
+		},
+		drillRestore: func(_ context.Context, in job.DrillStepInput, _ func(job.Progress)) (job.DrillRestoreResult, error) {
+			assert.Equal(t, drillIn, in)
+			return job.DrillRestoreResult{Bytes: 7}, nil
+		},
+		drillVerify: func(_ context.Context, in job.DrillStepInput, _ func(job.Progress)) (job.DrillVerifyResult, error) {
+			assert.Equal(t, drillIn, in)
+			return job.DrillVerifyResult{Rows: 8}, nil
+		},
+		drillRecord: func(_ context.Context, in job.DrillRecordInput) error {
+			assert.Equal(t, recordIn, in)
+			recorded = true
+			return nil
+		},
 	}, 1)
 	tests := []struct {
 		name     string
@@ -99,6 +150,10 @@ func TestStepsPassTheirInputAndResult(t *testing.T) {
 		{"copy", a.Copy, copyIn, job.CopyResult{ID: "b1"}},
 		{"verify", a.Verify, verifyIn, job.VerifyResult{State: "verified"}},
 		{"prune", a.Prune, pruneIn, job.PruneResult{Removed: []job.Decision{{ID: "b0"}}}},
+		{"choose", a.Choose, chooseIn, job.ChooseResult{ID: "b1"}},
+		{"restore", a.Restore, restoreIn, job.RestoreResult{Path: "/srv/spare"}},
+		{"drill restore", a.DrillRestore, drillIn, job.DrillRestoreResult{Bytes: 7}},
+		{"drill verify", a.DrillVerify, drillIn, job.DrillVerifyResult{Rows: 8}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -114,6 +169,14 @@ func TestStepsPassTheirInputAndResult(t *testing.T) {
 				got = read[job.VerifyResult](t, value)
 			case job.PruneResult:
 				got = read[job.PruneResult](t, value)
+			case job.ChooseResult:
+				got = read[job.ChooseResult](t, value)
+			case job.RestoreResult:
+				got = read[job.RestoreResult](t, value)
+			case job.DrillRestoreResult:
+				got = read[job.DrillRestoreResult](t, value)
+			case job.DrillVerifyResult:
+				got = read[job.DrillVerifyResult](t, value)
 			}
 			assert.Equal(t, tt.want, got)
 		})
@@ -121,6 +184,9 @@ func TestStepsPassTheirInputAndResult(t *testing.T) {
 	_, err := newEnvironment(a).ExecuteActivity(a.Abandon, abandonIn)
 	require.NoError(t, err)
 	assert.True(t, abandoned)
+	_, err = newEnvironment(a).ExecuteActivity(a.DrillRecord, recordIn)
+	require.NoError(t, err)
+	assert.True(t, recorded)
 }
 
 func read[T any](t *testing.T, value converter.EncodedValue) T {

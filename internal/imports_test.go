@@ -42,7 +42,7 @@ var allowed = map[string][]string{
 	"internal/verify":     {"internal/duckfile", "internal/engine", "internal/failure", "internal/repo", "internal/vfs"},
 
 	"internal/backup": {"internal/checkpoint", "internal/config", "internal/duckfile", "internal/engine", "internal/failure", "internal/hold", "internal/hotcopy",
-		"internal/job", "internal/repo", "internal/retention", "internal/verify", "internal/vfs"},
+		"internal/job", "internal/repo", "internal/restore", "internal/retention", "internal/verify", "internal/vfs"},
 	"activities":   {"internal/failure", "internal/job"},
 	"workflows":    {"activities", "internal/failure", "internal/job"},
 	"internal/app": {"activities", "workflows", "internal/backup", "internal/config", "internal/failure", "internal/job"},

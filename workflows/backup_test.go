@@ -240,6 +240,7 @@ func TestStepErrorKeepsWhyItFailed(t *testing.T) {
 func TestOptionsBoundEveryStep(t *testing.T) {
 	for name, o := range map[string]workflow.ActivityOptions{
 		"checkpoint": checkpointOptions, "copy": copyOptions, "verify": verifyOptions, "prune": pruneOptions, "abandon": abandonOptions,
+		"choose": chooseOptions, "restore": restoreOptions, "record": recordOptions,
 	} {
 		t.Run(name, func(t *testing.T) {
 			assert.Equal(t, job.HeartbeatTimeout, o.HeartbeatTimeout)

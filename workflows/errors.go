@@ -54,6 +54,12 @@ func joinErrors(why, cleanup error) error {
 	return temporal.NewNonRetryableApplicationError(message, kind, errors.Join(why, cleanup))
 }
 
+// withHint puts another hint at the end of a message.
+func withHint(message, hint string) string {
+	what, _, _ := strings.Cut(message, job.HintMark)
+	return what + job.HintMark + hint
+}
+
 // describe is the type and message of an error that stepError made.
 func describe(err error) (kind, message string) {
 	var app *temporal.ApplicationError

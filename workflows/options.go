@@ -54,6 +54,29 @@ var (
 		WaitForCancellation:    true,
 		RetryPolicy:            retry(time.Second, time.Minute, 10),
 	}
+	chooseOptions = workflow.ActivityOptions{
+		StartToCloseTimeout:    10 * time.Minute,
+		ScheduleToStartTimeout: workerWait,
+		ScheduleToCloseTimeout: time.Hour,
+		HeartbeatTimeout:       job.HeartbeatTimeout,
+		WaitForCancellation:    true,
+		RetryPolicy:            retry(time.Second, time.Minute, 10),
+	}
+	restoreOptions = workflow.ActivityOptions{
+		StartToCloseTimeout:    12 * time.Hour,
+		ScheduleToStartTimeout: workerWait,
+		ScheduleToCloseTimeout: 14 * time.Hour,
+		HeartbeatTimeout:       job.HeartbeatTimeout,
+		WaitForCancellation:    true,
+		RetryPolicy:            retry(2*time.Second, 2*time.Minute, 10),
+	}
+	recordOptions = workflow.ActivityOptions{
+		StartToCloseTimeout:    10 * time.Minute,
+		ScheduleToStartTimeout: workerWait,
+		ScheduleToCloseTimeout: time.Hour,
+		HeartbeatTimeout:       job.HeartbeatTimeout,
+		RetryPolicy:            retry(time.Second, time.Minute, 10),
+	}
 	abandonOptions = workflow.ActivityOptions{
 		StartToCloseTimeout:    10 * time.Minute,
 		ScheduleToStartTimeout: workerWait,

@@ -33,6 +33,8 @@ type Status struct {
 	Last    *Outcome   `json:"last,omitempty"` // the run that ended last
 	Running *Active    `json:"running,omitempty"`
 	Worker  bool       `json:"worker"` // one polls the host's queue
+
+	Drill *DrillStatus `json:"drill,omitempty"`
 }
 
 // Outcome is a run that has ended.
@@ -68,7 +70,7 @@ func Databases(ctx context.Context, c client.Client) ([]string, error) {
 			names[name] = true
 		}
 	}
-	runs, err := list(ctx, c, "", 1000)
+	runs, err := list(ctx, c, TaskBackup, "", 1000)
 	if err != nil {
 		return nil, err
 	}
@@ -80,10 +82,10 @@ func Databases(ctx context.Context, c client.Client) ([]string, error) {
 	return slices.Sorted(maps.Keys(names)), nil
 }
 
-// list returns up to limit runs, the newest first, all or those that also match
-// the condition.
-func list(ctx context.Context, c client.Client, condition string, limit int) ([]*workflowpb.WorkflowExecutionInfo, error) {
-	query := "WorkflowType = '" + job.BackupWorkflow + "'"
+// list returns up to limit runs of the task, the newest first, all or those that
+// also match the condition.
+func list(ctx context.Context, c client.Client, task Task, condition string, limit int) ([]*workflowpb.WorkflowExecutionInfo, error) {
+	query := "WorkflowType = '" + task.workflow() + "'"
 	if condition != "" {
 		query += " AND " + condition
 	}
@@ -124,6 +126,9 @@ func StatusOf(ctx context.Context, c client.Client, database, host string) (*Sta
 	if s.Last, err = s.last(ctx, c); err != nil {
 		return nil, err
 	}
+	if err := s.drills(ctx, c); err != nil {
+		return nil, err
+	}
 	s.Worker, err = Polled(ctx, c, s.Host)
 	return s, err
 }
@@ -161,21 +166,9 @@ const recent = 200
 
 // last finds the run that ended last.
 func (s *Status) last(ctx context.Context, c client.Client) (*Outcome, error) {
-	id := job.BackupID(s.Database)
-	runs, err := list(ctx, c, "WorkflowId STARTS_WITH '"+id+"' AND ExecutionStatus != 'Running'", recent)
-	if err != nil {
+	newest, err := newestEnded(ctx, c, TaskBackup, s.Database)
+	if newest == nil || err != nil {
 		return nil, err
-	}
-	var newest *workflowpb.WorkflowExecutionInfo
-	for _, r := range runs {
-		// The name of another database may begin with this one's.
-		spec, ok := specOfMemo(r.GetMemo().GetFields()[specMemo])
-		if ok && spec.Database == s.Database && (newest == nil || r.GetCloseTime().AsTime().After(newest.GetCloseTime().AsTime())) {
-			newest = r
-		}
-	}
-	if newest == nil {
-		return nil, nil
 	}
 	if s.Begins == ByHand {
 		if spec, ok := specOfMemo(newest.GetMemo().GetFields()[specMemo]); ok {
@@ -183,6 +176,23 @@ func (s *Status) last(ctx context.Context, c client.Client) (*Outcome, error) {
 		}
 	}
 	return outcome(ctx, c, s.Database, newest), nil
+}
+
+// newestEnded is the run of the task that ended last, nil if none has.
+func newestEnded(ctx context.Context, c client.Client, task Task, database string) (*workflowpb.WorkflowExecutionInfo, error) {
+	runs, err := list(ctx, c, task, "WorkflowId STARTS_WITH '"+task.ID(database)+"' AND ExecutionStatus != 'Running'", recent)
+	if err != nil {
+		return nil, err
+	}
+	var newest *workflowpb.WorkflowExecutionInfo
+	for _, r := range runs {
+		// The name of another database may begin with this one's.
+		spec, ok := specOfMemo(r.GetMemo().GetFields()[specMemo])
+		if ok && spec.Database == database && (newest == nil || r.GetCloseTime().AsTime().After(newest.GetCloseTime().AsTime())) {
+			newest = r
+		}
+	}
+	return newest, nil
 }
 
 func outcome(ctx context.Context, c client.Client, database string, info *workflowpb.WorkflowExecutionInfo) *Outcome {

@@ -22,7 +22,7 @@ const StopTimeout = 30 * time.Second
 
 // NewWorker returns the worker of cfg's host, not started yet. It polls the
 // host's own task queue for workflows and activities.
-func NewWorker(c client.Client, cfg *config.Config, runner activities.Backuper) worker.Worker {
+func NewWorker(c client.Client, cfg *config.Config, runner activities.Steps) worker.Worker {
 	w := worker.New(c, job.Queue(cfg.Host), worker.Options{
 		WorkerStopTimeout:                  StopTimeout,
 		MaxHeartbeatThrottleInterval:       2 * time.Second,
@@ -33,9 +33,11 @@ func NewWorker(c client.Client, cfg *config.Config, runner activities.Backuper) 
 	return w
 }
 
-// Register makes the workflow and its activities known to a worker.
+// Register makes the workflows and their activities known to a worker.
 func Register(r worker.Registry, a *activities.Activities) {
 	r.RegisterWorkflowWithOptions(workflows.Backup, workflow.RegisterOptions{Name: job.BackupWorkflow})
+	r.RegisterWorkflowWithOptions(workflows.Restore, workflow.RegisterOptions{Name: job.RestoreWorkflow})
+	r.RegisterWorkflowWithOptions(workflows.Drill, workflow.RegisterOptions{Name: job.DrillWorkflow})
 	r.RegisterActivityWithOptions(a, activity.RegisterOptions{})
 }
 

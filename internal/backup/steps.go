@@ -210,27 +210,36 @@ func (r *Runner) check(ctx context.Context, d *config.Database, m *repo.Manifest
 		return err
 	}
 	defer func() { err = errors.Join(err, scratch.Discard()) }()
-	key, err := config.ReadKeyFile(d.KeyFile)
-	if err != nil {
-		return err
-	}
-	meter := newMeter("verify", progress)
-	v, err := verify.Run(ctx, verify.Request{
-		FS: r.fs, Dir: r.Repo.BackupDir(d.Name, m.ID), Manifest: m, Key: key, Level: d.Verify.Level, Scratch: scratch.Dir(),
-		MemoryLimit: d.Verify.MemoryLimit, Threads: d.Verify.Threads, Timeout: time.Duration(d.Verify.Timeout),
-		Command: d.Engine.Command, Assertions: assertions(d),
-		Progress: func(phase string, done, total int64) { meter.report(phase, 1, done, total) },
-	})
+	v, err := r.verification(ctx, d, proof{m, r.Repo.BackupDir(d.Name, m.ID), d.Verify.Level, scratch.Dir()}, newMeter("verify", progress))
 	if v != nil {
 		m.Verification = v
 	}
 	return err
 }
 
-// assertions are those that a backup's verification asks: at a lower level
-// none.
-func assertions(d *config.Database) []engine.Assertion {
-	if d.Verify.Level != config.LevelAssert {
+// proof says which files are proved, and how deep.
+type proof struct {
+	manifest            *repo.Manifest
+	dir, level, scratch string
+}
+
+// verification reads the files with the limits and the engine of the database.
+func (r *Runner) verification(ctx context.Context, d *config.Database, p proof, meter *meter) (*repo.Verification, error) {
+	key, err := config.ReadKeyFile(d.KeyFile)
+	if err != nil {
+		return nil, err
+	}
+	return verify.Run(ctx, verify.Request{
+		FS: r.fs, Dir: p.dir, Manifest: p.manifest, Key: key, Level: p.level, Scratch: p.scratch,
+		MemoryLimit: d.Verify.MemoryLimit, Threads: d.Verify.Threads, Timeout: time.Duration(d.Verify.Timeout),
+		Command: d.Engine.Command, Assertions: assertions(d, p.level),
+		Progress: func(phase string, done, total int64) { meter.report(phase, 1, done, total) },
+	})
+}
+
+// assertions are those that are asked at the level: below assert none.
+func assertions(d *config.Database, level string) []engine.Assertion {
+	if level != config.LevelAssert {
 		return nil
 	}
 	var out []engine.Assertion

@@ -76,3 +76,11 @@ func (c *Config) checkTargets() []fault {
 	}
 	return k.faults
 }
+
+// OfRepository is the configuration of one database whose backups are at hand
+// and whose file need not be: enough to restore and to drill.
+func OfRepository(dir, database, keyFile string) *Config {
+	c := &Config{Repository: dir, Databases: []Database{{Name: database, KeyFile: keyFile}}}
+	c.fillIn()
+	return c
+}

@@ -37,26 +37,18 @@ type DrillResult struct {
 	Assertions     int     `json:"assertions"`
 }
 
-// DrillRestoreInput asks for a backup to be restored to the scratch directory of
-// the run. A retried step of the same run takes the same backup.
-type DrillRestoreInput struct {
-	Database string `json:"database"`
-	Backup   string `json:"backup"`
-	Run      string `json:"run"`
-}
-
-// DrillRestoreResult says which backup was restored, and how fast.
-type DrillRestoreResult struct {
-	ID      string  `json:"id"`
-	Bytes   int64   `json:"bytes"`
-	Seconds float64 `json:"seconds"`
-}
-
-// DrillVerifyInput names the restored backup.
-type DrillVerifyInput struct {
+// DrillStepInput names the backup, and the run whose scratch directory it is
+// restored to and proved in.
+type DrillStepInput struct {
 	Database string `json:"database"`
 	ID       string `json:"id"`
 	Run      string `json:"run"`
+}
+
+// DrillRestoreResult says how fast it was restored.
+type DrillRestoreResult struct {
+	Bytes   int64   `json:"bytes"`
+	Seconds float64 `json:"seconds"`
 }
 
 // DrillVerifyResult is the short form of what the restored file was held to.
@@ -69,8 +61,8 @@ type DrillVerifyResult struct {
 	Seconds    float64 `json:"seconds"`
 }
 
-// DrillRecordInput ends a drill: its evidence goes beside the backup, where one
-// was chosen, and its scratch directory goes. Failure is empty where it passed.
+// DrillRecordInput ends a drill: its evidence goes beside the backup, unless ID
+// is empty, and its scratch directory goes. Failure is empty where it passed.
 type DrillRecordInput struct {
 	Database string             `json:"database"`
 	Run      string             `json:"run"`
@@ -78,4 +70,17 @@ type DrillRecordInput struct {
 	Restored DrillRestoreResult `json:"restored"`
 	Verified DrillVerifyResult  `json:"verified"`
 	Failure  string             `json:"failure,omitempty"`
+}
+
+// Result is what a drill that passed comes to.
+func (d DrillRecordInput) Result() DrillResult {
+	r := DrillResult{
+		ID: d.ID, Database: d.Database, Level: d.Verified.Level, Engine: d.Verified.Engine,
+		Bytes: d.Restored.Bytes, RestoreSeconds: d.Restored.Seconds, VerifySeconds: d.Verified.Seconds,
+		Tables: d.Verified.Tables, Rows: d.Verified.Rows, Assertions: d.Verified.Assertions,
+	}
+	if r.RestoreSeconds > 0 {
+		r.BytesPerSecond = float64(r.Bytes) / r.RestoreSeconds
+	}
+	return r
 }

@@ -43,9 +43,11 @@ var golden = map[string]any{
 	"drill_input": DrillInput{Database: "shop", Backup: "random"},
 	"drill_result": DrillResult{ID: "20261123T034600Z-i42-1f3a", Database: "shop", Level: "assert", Engine: "v1.5.6", Bytes: 1 << 30,
 		RestoreSeconds: 2, BytesPerSecond: 1 << 29, VerifySeconds: 3.5, Tables: 3, Rows: 12345, Assertions: 2},
-	"drill_restore_input":  DrillRestoreInput{Database: "shop", Backup: "latest", Run: "0198c1b2"},
+	"choose_input":         ChooseInput{Database: "shop", Backup: "random", At: &at, Run: "0198c1b2", Drill: true},
+	"choose_result":        ChooseResult{ID: "20261123T034600Z-i42-1f3a", State: "verified", Started: at, Finished: at.Add(time.Minute), Bytes: 1 << 30},
+	"restore_step_input":   RestoreStepInput{Database: "shop", ID: "20261123T034600Z-i42-1f3a", Target: "spare", KeepOld: true},
 	"drill_restore_result": restored,
-	"drill_verify_input":   DrillVerifyInput{Database: "shop", ID: "20261123T034600Z-i42-1f3a", Run: "0198c1b2"},
+	"drill_step_input":     DrillStepInput{Database: "shop", ID: "20261123T034600Z-i42-1f3a", Run: "0198c1b2"},
 	"drill_verify_result":  proved,
 	"drill_record_input": DrillRecordInput{Database: "shop", Run: "0198c1b2", ID: "20261123T034600Z-i42-1f3a", Restored: restored,
 		Verified: proved, Failure: "table main.orders has 3 rows, then 2"},
@@ -56,7 +58,7 @@ var golden = map[string]any{
 
 var (
 	at       = time.Date(2026, 11, 23, 3, 46, 0, 0, time.UTC)
-	restored = DrillRestoreResult{ID: "20261123T034600Z-i42-1f3a", Bytes: 1 << 30, Seconds: 2}
+	restored = DrillRestoreResult{Bytes: 1 << 30, Seconds: 2}
 	proved   = DrillVerifyResult{Level: "assert", Engine: "v1.5.6", Tables: 3, Rows: 12345, Assertions: 2, Seconds: 3.5}
 )
 

@@ -21,6 +21,35 @@ type RestoreInput struct {
 	KeepOld  bool       `json:"keep_old"`
 }
 
+// ChooseInput asks which backup is meant: by an ID, "latest" (the newest verified
+// one), "random" (any verified one, by the run), or as of a time. Drill: what
+// Backup leaves open is as the worker's configuration says for drills.
+type ChooseInput struct {
+	Database string     `json:"database"`
+	Backup   string     `json:"backup"`
+	At       *time.Time `json:"at,omitempty"`
+	Run      string     `json:"run"`
+	Drill    bool       `json:"drill"`
+}
+
+// ChooseResult is the backup, and the time that it was copied in: it holds what
+// was committed before Started, and nothing from after Finished.
+type ChooseResult struct {
+	ID       string    `json:"id"`
+	State    string    `json:"state"`
+	Started  time.Time `json:"started"`
+	Finished time.Time `json:"finished"`
+	Bytes    int64     `json:"bytes"`
+}
+
+// RestoreStepInput is RestoreInput with the backup chosen.
+type RestoreStepInput struct {
+	Database string `json:"database"`
+	ID       string `json:"id"`
+	Target   string `json:"target"`
+	KeepOld  bool   `json:"keep_old"`
+}
+
 // RestoreResult says what was restored. Path is where, as the worker's
 // configuration has it. Bytes is the size of the files, Seconds is wall time.
 type RestoreResult struct {

@@ -1,0 +1,202 @@
+package backup
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"canvasback/internal/config"
+	"canvasback/internal/failure"
+	"canvasback/internal/job"
+	"canvasback/internal/repo"
+	"canvasback/internal/restore"
+	"canvasback/internal/verify"
+	"canvasback/internal/vfs"
+)
+
+// evidenceName is the file in a drill's scratch directory that holds what
+// DrillVerify found, for DrillRecord.
+const evidenceName = "evidence.json"
+
+// scratch opens the scratch directory of a drill, and locks it: a staging area
+// in the repository, or in the configured directory, which is laid out as a
+// repository and swept like one.
+func (r *Runner) scratch(d *config.Database, run string) (*repo.Staging, error) {
+	in := r.Repo
+	if d.Drill.Directory != "" {
+		var err error
+		if in, err = repo.Open(r.fs, d.Drill.Directory); err != nil {
+			return nil, fmt.Errorf("the scratch directory of drills: %w", err)
+		}
+	}
+	if _, err := in.Sweep(d.Name, staleAfter, r.now()); err != nil {
+		return nil, err
+	}
+	return in.Stage(d.Name, "drill-"+run)
+}
+
+// DrillRestore restores the backup to the scratch directory of the run. What an
+// attempt before left there is made anew.
+func (r *Runner) DrillRestore(ctx context.Context, in job.DrillStepInput, progress func(job.Progress)) (res job.DrillRestoreResult, err error) {
+	d, err := r.database(in.Database)
+	if err != nil {
+		return res, err
+	}
+	scratch, err := r.scratch(d, in.Run)
+	if err != nil {
+		return res, err
+	}
+	defer func() { err = errors.Join(err, scratch.Close()) }()
+	m, err := r.Repo.Get(d.Name, in.ID)
+	if err != nil {
+		return res, err
+	}
+	for _, f := range m.Files {
+		if err := r.removeIfThere(filepath.Join(scratch.Dir(), f.Name)); err != nil {
+			return res, err
+		}
+	}
+	meter := newMeter("drill", progress)
+	restored, err := restore.Run(ctx, restore.Request{
+		FS: r.fs, Repo: r.Repo, Database: d.Name, Backup: in.ID, Target: filepath.Join(scratch.Dir(), mainFile(m)),
+		Progress: func(done, total int64) { meter.report("restore", 1, done, total) },
+	})
+	if err != nil {
+		return res, err
+	}
+	return job.DrillRestoreResult{Bytes: restored.Bytes, Seconds: restored.Seconds}, nil
+}
+
+// mainFile is the name of the database file in the manifest.
+func mainFile(m *repo.Manifest) string {
+	i := slices.IndexFunc(m.Files, func(f repo.File) bool { return filepath.Ext(f.Name) != ".wal" })
+	if i < 0 {
+		return m.Database + ".duckdb"
+	}
+	return m.Files[i].Name
+}
+
+func (r *Runner) removeIfThere(name string) error {
+	if err := r.fs.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove %s: %w", name, err)
+	}
+	return nil
+}
+
+// DrillVerify proves the restored files as a backup is proved, and that they
+// hold what the backup held when it was verified. BackupBad if not.
+func (r *Runner) DrillVerify(ctx context.Context, in job.DrillStepInput, progress func(job.Progress)) (res job.DrillVerifyResult, err error) {
+	d, err := r.database(in.Database)
+	if err != nil {
+		return res, err
+	}
+	scratch, err := r.scratch(d, in.Run)
+	if err != nil {
+		return res, err
+	}
+	defer func() { err = errors.Join(err, scratch.Close()) }()
+	m, err := r.Repo.Get(d.Name, in.ID)
+	if err != nil {
+		return res, err
+	}
+	if _, err := r.fs.Lstat(filepath.Join(scratch.Dir(), mainFile(m))); err != nil {
+		return res, fmt.Errorf("the restored files of the drill are gone: %w", err) // no fault of the backup's
+	}
+	v, err := r.verification(ctx, d, proof{m, scratch.Dir(), d.Drill.Level, scratch.Dir()}, newMeter("drill", progress))
+	if v != nil {
+		err = errors.Join(err, r.keepEvidence(scratch.Dir(), v))
+	}
+	if errors.Is(err, verify.ErrStructure) {
+		return res, failure.Errorf(failure.DrillFailed, "backup %s was restored and cannot be opened here: %w", m.ID, err)
+	}
+	if err != nil {
+		return res, err
+	}
+	if m.Verification != nil {
+		if diff := restore.Difference(m.Verification.Tables, v.Tables); diff != "" {
+			return res, failure.Errorf(failure.BackupBad, "backup %s was restored and does not read as when it was verified: %s", m.ID, diff)
+		}
+	}
+	res = job.DrillVerifyResult{Level: v.Level, Engine: v.Engine, Tables: len(v.Tables), Assertions: len(v.Assertions), Seconds: v.Seconds}
+	for _, t := range v.Tables {
+		res.Rows += t.Rows
+	}
+	return res, nil
+}
+
+func (r *Runner) keepEvidence(dir string, v *repo.Verification) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return vfs.WriteAtomic(r.fs, filepath.Join(dir, evidenceName), data, 0o600)
+}
+
+// DrillRecord puts the evidence beside the backup, once for a run, and removes
+// the scratch directory.
+func (r *Runner) DrillRecord(_ context.Context, in job.DrillRecordInput) (err error) {
+	d, err := r.database(in.Database)
+	if err != nil {
+		return err
+	}
+	scratch, err := r.scratch(d, in.Run)
+	if err != nil {
+		return err
+	}
+	if in.ID != "" {
+		err = r.addDrill(d, in, scratch.Dir())
+	}
+	if err != nil {
+		return errors.Join(err, scratch.Close())
+	}
+	return scratch.Discard()
+}
+
+func (r *Runner) addDrill(d *config.Database, in job.DrillRecordInput, scratch string) error {
+	notes, err := r.Repo.Notes(d.Name, in.ID)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(notes.Drills, func(n repo.Drill) bool { return n.Run == in.Run }) {
+		return nil
+	}
+	n := repo.Drill{
+		At: r.now().UTC().Truncate(time.Millisecond), Run: in.Run, Passed: in.Failure == "", Failure: in.Failure, Level: in.Verified.Level, Engine: in.Verified.Engine,
+		RestoreSeconds: in.Restored.Seconds, Seconds: in.Restored.Seconds + in.Verified.Seconds, Bytes: in.Restored.Bytes,
+		Tables: in.Verified.Tables, Rows: in.Verified.Rows,
+	}
+	if n.RestoreSeconds > 0 {
+		n.BytesPerSecond = float64(n.Bytes) / n.RestoreSeconds
+	}
+	v, err := r.evidence(scratch)
+	if err != nil {
+		return err
+	}
+	if v != nil {
+		n.Level, n.Engine, n.Assertions = v.Level, v.Engine, v.Assertions
+	}
+	return r.Repo.AddDrill(d.Name, in.ID, n)
+}
+
+// evidence is what DrillVerify found; nil where it did not come so far.
+func (r *Runner) evidence(dir string) (*repo.Verification, error) {
+	f, err := r.fs.Open(filepath.Join(dir, evidenceName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the evidence of the drill: %w", err)
+	}
+	defer f.Close()
+	var v repo.Verification
+	if err := json.NewDecoder(io.LimitReader(f, 64<<20)).Decode(&v); err != nil {
+		return nil, fmt.Errorf("read the evidence of the drill: %w", err)
+	}
+	return &v, nil
+}
