@@ -3,8 +3,9 @@
 //   cd "$(mktemp -d)" && npm install playwright-core
 //   NODE_PATH=$PWD/node_modules node …/docs/screenshots.mjs http://127.0.0.1:8233 …/docs
 //
-// The first argument is the address of a Web UI with a finished backup and its
-// schedule (go run ./standalone prints one), the second the folder for the
+// The first argument is the address of a Web UI with a finished backup, its
+// schedule and a finished drill (go run ./standalone prints one, starter drill
+// makes a drill), the second the folder for the
 // pictures. CHROMIUM names the browser if it is not /usr/bin/chromium.
 
 import { createRequire } from 'node:module';
@@ -28,11 +29,13 @@ async function get(path) {
   return response.json();
 }
 
-async function finishedBackup() {
-  const query = encodeURIComponent("WorkflowType = 'Backup' AND ExecutionStatus = 'Completed'");
+// finished is the page of the newest run of the workflow that completed.
+async function finished(workflow) {
+  const query = encodeURIComponent(`WorkflowType = '${workflow}' AND ExecutionStatus = 'Completed'`);
   const { executions = [] } = await get(`/workflows?query=${query}`);
-  if (executions.length === 0) throw new Error('there is no finished backup to show');
-  return executions[0].execution;
+  if (executions.length === 0) throw new Error(`there is no finished ${workflow} to show`);
+  const { workflowId, runId } = executions[0].execution;
+  return `${pages}/workflows/${encodeURIComponent(workflowId)}/${runId}`;
 }
 
 async function schedule() {
@@ -62,9 +65,8 @@ const browser = await chromium.launch({
 });
 try {
   const page = await browser.newPage({ viewport: { width: 1440, height: 1080 }, colorScheme: 'light' });
-  const { workflowId, runId } = await finishedBackup();
-  const run = `${pages}/workflows/${encodeURIComponent(workflowId)}/${runId}`;
-  await shoot(page, `${run}/timeline`, ['Checkpoint', 'Copy', 'Verify', 'Prune', 'Completed'], 'ui-run.png');
+  await shoot(page, `${await finished('Backup')}/timeline`, ['Checkpoint', 'Copy', 'Verify', 'Prune', 'Completed'], 'ui-run.png');
+  await shoot(page, `${await finished('Drill')}/timeline`, ['Choose', 'DrillRestore', 'DrillVerify', 'DrillRecord', 'Completed'], 'ui-drill.png');
   await shoot(page, `${pages}/schedules/${encodeURIComponent(await schedule())}`, ['Recent Run', 'Upcoming Run', 'Schedule Specs'], 'ui-schedule.png');
 } finally {
   await browser.close();

@@ -18,6 +18,7 @@ type options struct {
 	repository string
 	data       string
 	cron       string
+	drillCron  string
 	timezone   string
 	port       int
 	uiPort     int
@@ -29,6 +30,7 @@ type options struct {
 const (
 	defaultData = "canvasback-data"
 	weekly      = "0 3 * * 0"
+	drillWeekly = "0 5 * * 0"
 	sampleName  = "sample"
 )
 
@@ -36,7 +38,7 @@ const long = `Back up DuckDB databases that another process holds open, with a T
 and its Web UI inside this one process.
 
 It takes a first backup at once, shows it, and goes on taking one by the
-schedule until it is stopped. Started again, also after a crash, it goes on
+schedule until it is stopped, and trying a restore out now and then. Started again, also after a crash, it goes on
 where it was. Without --database or --config it makes a sample database that a
 second process keeps writing, and backs that up.
 
@@ -65,7 +67,8 @@ func newCommand(run func(o *options) error) *cobra.Command {
 	f.StringVar(&o.repository, "repository", "", "directory of the backups (default: backups below --data)")
 	f.StringVar(&o.data, "data", defaultData, "directory of everything that is kept")
 	f.StringVar(&o.cron, "cron", weekly, "when to back up, as a cron expression")
-	f.StringVar(&o.timezone, "timezone", "UTC", "time zone of --cron")
+	f.StringVar(&o.drillCron, "drill-cron", drillWeekly, "when to try a restore out, as a cron expression; empty: never")
+	f.StringVar(&o.timezone, "timezone", "UTC", "time zone of --cron and --drill-cron")
 	f.IntVar(&o.port, "port", 7233, "Temporal's port on 127.0.0.1, 0 for any")
 	f.IntVar(&o.uiPort, "ui-port", 8233, "the Web UI's port on 127.0.0.1, 0 for any")
 	f.BoolVar(&o.noUI, "no-ui", false, "leave the Web UI out")

@@ -12,15 +12,17 @@ import (
 	"canvasback/internal/job"
 )
 
-// ensureSchedules makes the schedule of every configured database what the
+// ensureSchedules makes the schedules of every configured database what the
 // flags say, and removes those of databases that are configured no more: they
-// would start backups that no worker here knows.
+// would start runs that no worker here knows.
 func (s *standalone) ensureSchedules(ctx context.Context) error {
 	wanted := map[string]bool{}
 	for _, d := range s.config.Databases {
-		wanted[job.BackupID(d.Name)] = true
-		if err := s.ensureSchedule(ctx, d.Name); err != nil {
-			return err
+		for _, task := range s.tasks() {
+			wanted[task.ID(d.Name)] = true
+			if err := s.ensureSchedule(ctx, task, d.Name); err != nil {
+				return err
+			}
 		}
 	}
 	schedules, err := s.client.ScheduleClient().List(ctx, client.ScheduleListOptions{})
@@ -32,25 +34,34 @@ func (s *standalone) ensureSchedules(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("list the schedules: %w", err)
 		}
-		database, ours := strings.CutPrefix(e.ID, job.BackupID(""))
-		if !ours || wanted[e.ID] {
-			continue
+		for _, task := range []app.Task{app.TaskBackup, app.TaskDrill} {
+			database, ours := strings.CutPrefix(e.ID, task.ID(""))
+			if !ours || wanted[e.ID] {
+				continue
+			}
+			if err := s.client.ScheduleClient().GetHandle(ctx, e.ID).Delete(ctx); err != nil {
+				return fmt.Errorf("remove the schedule %s: %w", e.ID, err)
+			}
+			s.screen.line("  Removed the %s schedule of %s, which is configured no more. Its backups stay.", task, database)
 		}
-		if err := s.client.ScheduleClient().GetHandle(ctx, e.ID).Delete(ctx); err != nil {
-			return fmt.Errorf("remove the schedule %s: %w", e.ID, err)
-		}
-		s.screen.line("  Removed the schedule of %s, which is configured no more. Its backups stay.", database)
 	}
 	return nil
 }
 
-func (s *standalone) ensureSchedule(ctx context.Context, database string) error {
-	_, err := app.EnsureSchedule(ctx, s.client, app.Spec{
-		Database: database,
-		Host:     s.config.Host,
-		Cron:     s.options.cron,
-		Timezone: s.options.timezone,
-	})
+// tasks are what has a schedule here.
+func (s *standalone) tasks() []app.Task {
+	if s.options.drillCron == "" {
+		return []app.Task{app.TaskBackup}
+	}
+	return []app.Task{app.TaskBackup, app.TaskDrill}
+}
+
+func (s *standalone) ensureSchedule(ctx context.Context, task app.Task, database string) error {
+	spec := app.Spec{Task: task, Database: database, Host: s.config.Host, Cron: s.options.cron, Timezone: s.options.timezone}
+	if task == app.TaskDrill {
+		spec.Cron = s.options.drillCron
+	}
+	_, err := app.EnsureSchedule(ctx, s.client, spec)
 	return err
 }
 

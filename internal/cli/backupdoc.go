@@ -29,7 +29,10 @@ type backupDoc struct {
 	Pruned          []job.Decision `json:"pruned"`
 	Reason          string         `json:"reason,omitempty"`
 	Tags            []string       `json:"tags"`
-	Pin             *repo.Pin      `json:"pin,omitempty"` // list only
+	// Of list only: the pin, the last check and the last drill.
+	Pin   *repo.Pin   `json:"pin,omitempty"`
+	Check *repo.Check `json:"check,omitempty"`
+	Drill *repo.Drill `json:"drill,omitempty"`
 }
 
 // newBackupDoc leaves no list nil, so that none becomes null.
@@ -88,17 +91,25 @@ func (d *backupDoc) write(w io.Writer) error {
 	return writeFields(w, fields)
 }
 
-// writeBackups prints a table, oldest first. Tags and pins have a column where
-// there are any.
+// extra is a column that is there where any backup has something to show in it.
+type extra struct {
+	header string
+	cell   func(d *backupDoc) string
+}
+
+// writeBackups prints a table, oldest first.
 func writeBackups(w io.Writer, docs []backupDoc, now time.Time) error {
 	header := []string{"DATABASE", "ID", "STATE", "RULE", "AGE", "SIZE", "TABLES", "ROWS"}
-	tags := slices.ContainsFunc(docs, func(d backupDoc) bool { return len(d.Tags) > 0 })
-	pins := slices.ContainsFunc(docs, func(d backupDoc) bool { return d.Pin != nil })
-	if tags {
-		header = append(header, "TAGS")
-	}
-	if pins {
-		header = append(header, "PIN")
+	extras := slices.DeleteFunc([]extra{
+		{"TAGS", func(d *backupDoc) string { return strings.Join(d.Tags, " ") }},
+		{"PIN", func(d *backupDoc) string { return pinText(d.Pin) }},
+		{"CHECK", func(d *backupDoc) string { return checkText(d.Check, now) }},
+		{"DRILL", func(d *backupDoc) string { return drillText(d.Drill, now) }},
+	}, func(e extra) bool {
+		return !slices.ContainsFunc(docs, func(d backupDoc) bool { return e.cell(&d) != "" })
+	})
+	for _, e := range extras {
+		header = append(header, e.header)
 	}
 	rows := make([][]string, 0, len(docs))
 	for _, d := range docs {
@@ -106,15 +117,38 @@ func writeBackups(w io.Writer, docs []backupDoc, now time.Time) error {
 			d.Database, d.ID, string(d.State), d.Rule, humanAge(now.Sub(d.Started)), humanBytes(d.Bytes),
 			strconv.Itoa(len(d.Tables)), strconv.FormatInt(d.rows(), 10),
 		}
-		if tags {
-			row = append(row, strings.Join(d.Tags, " "))
-		}
-		if pins {
-			row = append(row, pinText(d.Pin))
+		for _, e := range extras {
+			row = append(row, e.cell(&d))
 		}
 		rows = append(rows, row)
 	}
 	return writeTable(w, header, rows)
+}
+
+// checkText and drillText say how the last one went; a failure is shouted.
+func checkText(c *repo.Check, now time.Time) string {
+	if c == nil {
+		return ""
+	}
+	return passedText(c.Passed, c.At, now)
+}
+
+func drillText(d *repo.Drill, now time.Time) string {
+	if d == nil {
+		return ""
+	}
+	text := passedText(d.Passed, d.At, now)
+	if d.Passed {
+		text += fmt.Sprintf(", %.1fs", d.RestoreSeconds)
+	}
+	return text
+}
+
+func passedText(passed bool, at, now time.Time) string {
+	if passed {
+		return "passed " + humanAge(now.Sub(at)) + " ago"
+	}
+	return "FAILED " + humanAge(now.Sub(at)) + " ago"
 }
 
 // pinText is a pin in one cell.

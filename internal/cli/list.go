@@ -46,7 +46,10 @@ func (a *app) list(s *stored) error {
 				continue // removed just now
 			}
 			problems = errors.Join(problems, err)
-			doc.Pin = notes.Pin
+			doc.Pin, doc.Check = notes.Pin, notes.Check
+			if n := len(notes.Drills); n > 0 {
+				doc.Drill = &notes.Drills[n-1]
+			}
 			docs = append(docs, doc)
 		}
 	}

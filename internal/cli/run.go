@@ -39,12 +39,8 @@ func runNow(a *app, c client.Client, r *remote, noWait bool) error {
 		return err
 	}
 	if !noWait {
-		polled, err := backups.Polled(a.ctx, c, host)
-		if err != nil {
+		if err := needWorker(a, c, host); err != nil {
 			return err
-		}
-		if !polled {
-			return failure.Errorf(failure.NoWorker, "no worker polls the task queue %s", job.Queue(host))
 		}
 	}
 	run, err := backups.StartNow(a.ctx, c, backups.TaskBackup, r.database, host)
@@ -61,6 +57,18 @@ func runNow(a *app, c client.Client, r *remote, noWait bool) error {
 		return err
 	}
 	return runResult(a, *run, result)
+}
+
+// needWorker fails where nobody would take what is started.
+func needWorker(a *app, c client.Client, host string) error {
+	polled, err := backups.Polled(a.ctx, c, host)
+	if err != nil {
+		return err
+	}
+	if !polled {
+		return failure.Errorf(failure.NoWorker, "no worker polls the task queue %s", job.Queue(host))
+	}
+	return nil
 }
 
 func startedResult(a *app, task backups.Task, database string, run backups.Run) error {

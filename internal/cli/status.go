@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -8,6 +9,8 @@ import (
 	"go.temporal.io/sdk/client"
 
 	backups "canvasback/internal/app"
+	"canvasback/internal/failure"
+	"canvasback/internal/repo"
 )
 
 func newStatusCommand(a *app) *cobra.Command {
@@ -15,13 +18,16 @@ func newStatusCommand(a *app) *cobra.Command {
 		Use:   "status",
 		Short: "Show the databases that Temporal backs up: when, the last run, what runs now",
 		Long: `Show the databases that Temporal backs up, or one of them: what starts its backups and
-when next, how the last run ended, what runs now, and whether a worker is there.`,
+when next, how the last run ended and the last restore drill, what runs now, and
+whether a worker is there.`,
 		Example: `  starter status
   starter status --database shop --json`,
 	}
 	r := newRemote(cmd)
+	s := &stored{}
+	cmd.Flags().StringVar(&s.repository, "repository", "", "`DIR` that holds the backups: show the evidence of drills kept there, which Temporal forgets in time")
 	cmd.RunE = func(*cobra.Command, []string) error {
-		return r.withClient(a, func(c client.Client) error { return showStatus(a, c, r) })
+		return r.withClient(a, func(c client.Client) error { return showStatus(a, c, r, s.repository) })
 	}
 	return cmd
 }
@@ -33,9 +39,18 @@ type statusDoc struct {
 	Schedule string `json:"schedule"`
 	Timezone string `json:"timezone"`
 	*backups.Status
+	// Evidence is the last drill that is recorded beside a backup, with
+	// --repository.
+	Evidence *evidence `json:"evidence,omitempty"`
 }
 
-func showStatus(a *app, c client.Client, r *remote) error {
+// evidence is a drill and the backup that it restored.
+type evidence struct {
+	Backup string `json:"backup"`
+	repo.Drill
+}
+
+func showStatus(a *app, c client.Client, r *remote, repository string) error {
 	databases := []string{r.database}
 	if r.database == "" {
 		var err error
@@ -49,7 +64,13 @@ func showStatus(a *app, c client.Client, r *remote) error {
 		if err != nil {
 			return fmt.Errorf("status of %s: %w", d, err)
 		}
-		all = append(all, statusDoc{s.Database, s.Host, s.Cron, zone(s.Timezone), s})
+		doc := statusDoc{s.Database, s.Host, s.Cron, zone(s.Timezone), s, nil}
+		if repository != "" {
+			if doc.Evidence, err = lastEvidence(repository, d); err != nil {
+				return fmt.Errorf("drills of %s: %w", d, err)
+			}
+		}
+		all = append(all, doc)
 	}
 	return a.result(all, func(w io.Writer) error {
 		if len(all) == 0 {
@@ -58,18 +79,18 @@ func showStatus(a *app, c client.Client, r *remote) error {
 		}
 		rows := make([][]string, 0, len(all))
 		for _, s := range all {
-			rows = append(rows, a.statusRow(s.Status))
+			rows = append(rows, a.statusRow(s))
 		}
-		return writeTable(w, []string{"DATABASE", "HOST", "WORKER", "BEGINS", "NEXT", "LAST", "NOW"}, rows)
+		return writeTable(w, []string{"DATABASE", "HOST", "WORKER", "BEGINS", "NEXT", "LAST", "DRILL", "NOW"}, rows)
 	})
 }
 
-func (a *app) statusRow(s *backups.Status) []string {
+func (a *app) statusRow(s statusDoc) []string {
 	begins := "by hand"
 	if s.Begins != backups.ByHand {
 		begins = s.Begins + " " + whenText(s.Spec)
 	}
-	next, last, now, worker := "-", "never", "idle", "yes"
+	next, last, drill, now, worker := "-", "never", a.drillColumn(s), "idle", "yes"
 	switch {
 	case s.Paused:
 		next = "paused"
@@ -94,5 +115,51 @@ func (a *app) statusRow(s *backups.Status) []string {
 	if !s.Worker {
 		worker = "NO"
 	}
-	return []string{s.Database, s.Host, worker, begins, next, last, now}
+	return []string{s.Database, s.Host, worker, begins, next, last, drill, now}
+}
+
+// drillColumn says how the last restore drill went; one that failed is shouted.
+func (a *app) drillColumn(s statusDoc) string {
+	if s.Evidence != nil {
+		return drillText(&s.Evidence.Drill, a.now())
+	}
+	d := s.Drill
+	switch {
+	case d == nil:
+		return "never"
+	case d.Last == nil && d.Paused:
+		return "paused"
+	case d.Last == nil:
+		return "none yet"
+	}
+	if l := d.Last; l.Status == "canceled" || l.Status == "terminated" {
+		return l.Status + " " + humanAge(a.now().Sub(l.Ended)) + " ago"
+	}
+	return drillText(&repo.Drill{Passed: d.Last.Passed, At: d.Last.Ended, RestoreSeconds: d.Last.RestoreSeconds}, a.now())
+}
+
+// lastEvidence is the newest drill beside any backup of the database; nil if
+// there is none.
+func lastEvidence(repository, database string) (*evidence, error) {
+	r, err := openRepository(repository)
+	if err != nil {
+		return nil, err
+	}
+	all, problems := r.List(database)
+	var newest *evidence
+	for _, m := range all {
+		notes, err := r.Notes(database, m.ID)
+		if err != nil && failure.Of(err) != failure.UnknownBackup {
+			problems = errors.Join(problems, err)
+		}
+		for _, d := range notes.Drills {
+			if newest == nil || d.At.After(newest.At) {
+				newest = &evidence{m.ID, d}
+			}
+		}
+	}
+	if newest != nil {
+		problems = nil // what cannot be read takes nothing from what can
+	}
+	return newest, problems
 }

@@ -15,6 +15,8 @@ import (
 func temporalCommands(a *app) []*cobra.Command {
 	return []*cobra.Command{
 		newRunCommand(a),
+		newDrillCommand(a),
+		newRestoreThereCommand(a),
 		newStatusCommand(a),
 		newStopCommand(a),
 		newScheduleCommand(a),

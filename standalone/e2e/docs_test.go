@@ -45,6 +45,20 @@ type (
 			runDoc
 			Progress *job.Progress
 		}
+		Drill *struct {
+			Cron string `json:"schedule"`
+			Next *time.Time
+			Last *struct {
+				runDoc
+				Status string
+				Passed bool
+				Backup string
+			}
+		}
+		Evidence *struct {
+			Backup string
+			Passed bool
+		}
 	}
 	stopDoc struct {
 		runDoc
