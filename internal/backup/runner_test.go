@@ -162,6 +162,15 @@ func TestBackupThatTheEngineHasNoTimeOrMemoryFor(t *testing.T) {
 	}
 }
 
+// The copy is kept: the step is tried again when the program is there.
+func TestBackupWithAnEngineThatIsNotThere(t *testing.T) {
+	r := newRunner(t, func(d *config.Database) { d.Engine.Command = []string{filepath.Join(t.TempDir(), "duckdb")} }, orders...)
+	_, err := r.Backup(context.Background(), "shop", nil)
+	require.ErrorContains(t, err, r.Config.Databases[0].Engine.Command[0])
+	assert.Equal(t, failure.Engine, failure.Of(err))
+	assert.Equal(t, []repo.State{repo.StateCopied}, states(t, r))
+}
+
 func TestBackupAsksAssertionsAtTheirLevelOnly(t *testing.T) {
 	r := newRunner(t, func(d *config.Database) {
 		d.Verify.Level = config.LevelFull

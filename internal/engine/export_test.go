@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -43,6 +44,13 @@ func AddTestRequests() {
 	add("status", func(out *replies) { _ = out.send(reply{Report: &ScanReport{}}); os.Exit(3) })
 	add("hang", func(*replies) { time.Sleep(time.Hour) })
 	add("garbage", func(out *replies) { fmt.Fprintln(out.w, "Segmentation fault"); time.Sleep(time.Hour) })
+	add("long line", func(out *replies) {
+		text := strings.Repeat("x", 1<<20)
+		for range maxReply>>20 + 1 {
+			fmt.Fprint(out.w, text)
+		}
+		time.Sleep(time.Hour)
+	})
 	add("twice", func(out *replies) { _ = out.send(reply{Report: &ScanReport{}}) })
 	add("chatty", func(*replies) { fmt.Println("a library talks on stdout") })
 	add("flood", func(*replies) {

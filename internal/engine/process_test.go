@@ -34,6 +34,7 @@ func TestChild(t *testing.T) {
 		{"ends without an answer/crashed", "exit", engine.ErrCrashed, "it ended without an answer"},
 		{"reports and then fails/crashed", "status", engine.ErrCrashed, "exit status 3"},
 		{"prints garbage and hangs/crashed", "garbage", engine.ErrCrashed, "invalid character"},
+		{"floods stdout/crashed", "long line", engine.ErrCrashed, "token too long"},
 		{"reports twice/crashed", "twice", engine.ErrCrashed, "one after the last"},
 		{"unknown request/crashed", "no such kind", engine.ErrCrashed, `unknown request "no such kind"`},
 		{"floods stderr/crashed with a bounded text", "flood", engine.ErrCrashed, "bytes left out"},

@@ -107,7 +107,7 @@ func TestShell_hangs_is_killed_with_its_children(t *testing.T) {
 		end  func(*engine.ScanRequest, context.CancelCauseFunc)
 		want error
 	}{
-		{"time limit", func(r *engine.ScanRequest, _ context.CancelCauseFunc) { r.Timeout = 3 * time.Second }, engine.ErrTimeout},
+		{"time limit", func(r *engine.ScanRequest, _ context.CancelCauseFunc) { r.Timeout = 8 * time.Second }, engine.ErrTimeout},
 		{"cancelled", func(_ *engine.ScanRequest, cancel context.CancelCauseFunc) { cancel(errStops) }, errStops},
 	}
 	for _, tt := range tests {
@@ -289,9 +289,13 @@ func TestShell_assertions(t *testing.T) {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
 			req := request(t, path)
-			req.Command = versionShell(t, name)
+			req.Command, req.Timeout = versionShell(t, name), 5*time.Minute
 			for _, tt := range tests {
-				req.Assertions = append(req.Assertions, engine.Assertion{Name: tt.name, SQL: tt.sql, Expect: tt.expect, Timeout: 2 * time.Second})
+				limit := time.Minute
+				if tt.want.Undecided != "" {
+					limit = 2 * time.Second
+				}
+				req.Assertions = append(req.Assertions, engine.Assertion{Name: tt.name, SQL: tt.sql, Expect: tt.expect, Timeout: limit})
 			}
 			for i, sql := range refused {
 				req.Assertions = append(req.Assertions, engine.Assertion{Name: strconv.Itoa(i), SQL: sql, Expect: "1", Timeout: time.Minute})
