@@ -165,15 +165,15 @@ func TestExtractedTablesOpenInTheOwnersVersion(t *testing.T) {
 			req.File = filepath.Join(t.TempDir(), "new.duckdb")
 			_, err := engine.Extract(context.Background(), req)
 			require.NoError(t, err)
-			want := scan(t, path)
-			older := request(t, req.File)
+			older := request(t, path)
 			older.Command = versionShell(t, name)
-			report, err := engine.Scan(context.Background(), older)
+			want, err := engine.Scan(context.Background(), older)
 			require.NoError(t, err)
-			require.Len(t, report.Tables, len(want))
-			for _, table := range report.Tables {
-				assert.Equal(t, want[table.Name], table)
-			}
+			older.Path = req.File
+			got, err := engine.Scan(context.Background(), older)
+			require.NoError(t, err)
+			assert.Equal(t, want, got)
+			assert.Greater(t, len(got.Tables), 2)
 		})
 	}
 }

@@ -2,11 +2,14 @@ package engine
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/duckdb/duckdb-go/v2"
 )
 
 // Catalogs of an extraction. No schema of a database is called so, which the
@@ -24,6 +27,8 @@ type extraction struct {
 	report *ExtractReport
 	source *reader
 	step   func(done, total int) error
+	target string      // the catalog of the new database
+	after  []statement // what is made when the tables have their rows
 }
 
 // extractChild answers an extract request.
@@ -32,7 +37,7 @@ func extractChild(ctx context.Context, req request, out *replies) (*ScanReport, 
 		return nil, &childError{Class: classSetup, Text: "an extraction without a request"}
 	}
 	syscall.Umask(0o077) // what is written is as private as a backup
-	x := &extraction{req: req.Extract, report: &ExtractReport{Tables: []ExtractedTable{}, Schema: []string{}}, step: out.progress}
+	x := &extraction{req: req.Extract, target: targetCatalog, report: &ExtractReport{Tables: []ExtractedTable{}, Schema: []string{}}, step: out.progress}
 	lim := limits{TempDir: x.req.TempDir, MemoryLimit: x.req.MemoryLimit, Threads: x.req.Threads, Key: x.req.Key, Cipher: x.req.Cipher,
 		alias: sourceCatalog, prepare: x.prepare}
 	s, err := openSession(ctx, req.Path, !x.req.ReadWrite, lim)
@@ -47,6 +52,11 @@ func extractChild(ctx context.Context, req request, out *replies) (*ScanReport, 
 	}
 	if err = errors.Join(err, s.close()); err != nil {
 		return nil, withoutKey(err, x.req.Key)
+	}
+	if len(x.after) > 0 {
+		if err := x.reopen(ctx); err != nil {
+			return nil, err
+		}
 	}
 	return &ScanReport{Engine: x.report.Engine, Tables: []Table{}, Extract: x.report}, nil
 }
@@ -168,7 +178,15 @@ func (x *extraction) database(ctx context.Context, chosen []*table, schema *sche
 			return err
 		}
 	}
-	for _, st := range schema.after {
+	if x.req.Key == "" {
+		x.after = schema.after
+		return nil
+	}
+	return x.defineAll(ctx, schema.after)
+}
+
+func (x *extraction) defineAll(ctx context.Context, statements []statement) error {
+	for _, st := range statements {
 		if err := x.define(ctx, st); err != nil {
 			return err
 		}
@@ -176,12 +194,40 @@ func (x *extraction) database(ctx context.Context, chosen []*table, schema *sche
 	return nil
 }
 
+// reopen makes the rest in an instance that has the new database for its own: an
+// index that is made in an attached one is stored with the name of the catalog,
+// and DuckDB 1.1 opens it under no other. Encrypted files are none of its.
+func (x *extraction) reopen(ctx context.Context) (err error) {
+	connector, err := duckdb.NewConnector(x.req.File, nil)
+	if err != nil {
+		return err
+	}
+	x.session = &session{db: sql.OpenDB(connector)}
+	defer func() { err = errors.Join(err, x.db.Close()) }()
+	if x.conn, err = x.db.Conn(ctx); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, x.conn.Close()) }()
+	stmts := settings(limits{TempDir: x.req.TempDir, MemoryLimit: x.req.MemoryLimit, Threads: x.req.Threads})
+	for _, stmt := range append(stmts, "SET enable_external_access = false", "SET lock_configuration = true") {
+		if err := x.exec(ctx, stmt); err != nil {
+			return err
+		}
+	}
+	name, err := x.strings(ctx, "SELECT current_database()")
+	if err != nil {
+		return err
+	}
+	x.target = name[0][0]
+	return errors.Join(x.defineAll(ctx, x.after), x.exec(ctx, "CHECKPOINT"))
+}
+
 // define runs a statement of the catalog in the new database. A name in it may
 // have been found in its own schema or in main.
 func (x *extraction) define(ctx context.Context, st statement) error {
 	var errs []error
 	for _, schema := range st.schemas() {
-		err := x.exec(ctx, "USE "+quoteName(targetCatalog)+"."+quoteName(schema))
+		err := x.exec(ctx, "USE "+quoteName(x.target)+"."+quoteName(schema))
 		if err == nil {
 			err = x.exec(ctx, st.sql)
 		}

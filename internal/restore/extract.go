@@ -76,6 +76,7 @@ type ExtractTable struct {
 
 const (
 	stagedExport  = "export"
+	stagedTables  = "canvasback staged.duckdb" // no schema is called so
 	stagedSource  = "source.duckdb"
 	exportDoc     = "export.json"
 	exportSchema  = "schema.sql"

@@ -42,7 +42,7 @@ func (x *extract) write(ctx context.Context, path string) (staged string, err er
 		}
 		req.Dir = staged
 	} else {
-		staged = filepath.Join(x.stage, stagedDB)
+		staged = filepath.Join(x.stage, stagedTables)
 		req.File = staged
 	}
 	report, err := engine.Extract(ctx, req)
