@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -167,8 +166,11 @@ func (x *extract) sync(staged string) error {
 		if err := x.fs.SyncDir(staged); err != nil {
 			return targetError(err, "sync the directory %s", staged)
 		}
-	} else if _, err := x.fs.Lstat(staged + ".wal"); !errors.Is(err, fs.ErrNotExist) {
-		return failure.Errorf(failure.Engine, "the engine left a WAL beside %s", staged)
+		return nil
 	}
-	return nil
+	left, err := x.exists(staged + ".wal")
+	if err == nil && left {
+		err = failure.Errorf(failure.Engine, "the engine left a WAL beside %s", staged)
+	}
+	return err
 }
