@@ -119,7 +119,7 @@ func (r *Runner) DrillVerify(ctx context.Context, in job.DrillStepInput, progres
 		return res, err
 	}
 	if m.Verification != nil {
-		if diff := restore.Difference(m.Verification.Tables, v.Tables); diff != "" {
+		if diff := restore.Difference(m.Verification, m.Verification.Tables, v.Tables); diff != "" {
 			return res, failure.Errorf(failure.BackupBad, "backup %s was restored and does not read as when it was verified: %s", m.ID, diff)
 		}
 	}

@@ -105,6 +105,7 @@ func writeBackups(w io.Writer, docs []backupDoc, now time.Time) error {
 		{"PIN", func(d *backupDoc) string { return pinText(d.Pin) }},
 		{"CHECK", func(d *backupDoc) string { return checkText(d.Check, now) }},
 		{"DRILL", func(d *backupDoc) string { return drillText(d.Drill, now) }},
+		{"REASON", firstWords},
 	}, func(e extra) bool {
 		return !slices.ContainsFunc(docs, func(d backupDoc) bool { return e.cell(&d) != "" })
 	})
@@ -123,6 +124,19 @@ func writeBackups(w io.Writer, docs []backupDoc, now time.Time) error {
 		rows = append(rows, row)
 	}
 	return writeTable(w, header, rows)
+}
+
+// firstWords is the beginning of why a backup is not verified; --json has all.
+func firstWords(d *backupDoc) string {
+	const most = 60
+	if d.State == repo.StateVerified {
+		return ""
+	}
+	reason := []rune(strings.Join(strings.Fields(d.Reason), " "))
+	if len(reason) > most {
+		return string(reason[:most]) + "..."
+	}
+	return string(reason)
 }
 
 // checkText and drillText say how the last one went; a failure is shouted.

@@ -104,7 +104,7 @@ func makeBackup(t *testing.T, r *repo.Repo, n int, state repo.State) string {
 		Source:       repo.Source{Path: "/srv/shop.duckdb", Bytes: int64(len(data)), Iteration: 1, StorageVersion: 64, BlockBytes: 262144},
 		Acceptance:   repo.Acceptance{Rule: "C", Attempts: 1, Seconds: 1.5},
 		Files:        []repo.File{{Name: "shop.duckdb", Bytes: int64(len(data)), SHA256: hex.EncodeToString(digest[:])}},
-		Verification: &repo.Verification{Level: "full", Engine: report.Engine, At: started, Tables: tables},
+		Verification: &repo.Verification{Level: "full", Engine: report.Engine, Fingerprints: engine.FingerprintVersion, At: started, Tables: tables},
 		Tool:         "test",
 	}
 	if state == repo.StateFailed {

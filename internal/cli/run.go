@@ -96,6 +96,10 @@ type runDoc struct {
 	DurationSeconds float64              `json:"duration_seconds"`
 	TableCount      int                  `json:"table_count"`
 	RowCount        int64                `json:"row_count"`
+	Level           string               `json:"level"`
+	Engine          string               `json:"engine"`
+	Assertions      int                  `json:"assertions"`
+	Reason          string               `json:"reason,omitempty"`
 	Checkpoint      job.CheckpointResult `json:"checkpoint"`
 	Pruned          []job.Decision       `json:"pruned"`
 	backups.Run
@@ -105,13 +109,16 @@ func runResult(a *app, run backups.Run, result job.BackupResult) error {
 	doc := runDoc{
 		ID: result.ID, Database: result.Database, State: result.State, Rule: result.Rule, Attempts: result.Attempts,
 		Bytes: result.Bytes, CopySeconds: result.CopySeconds, DurationSeconds: result.DurationSeconds,
-		TableCount: result.Tables, RowCount: result.Rows, Checkpoint: result.Checkpoint, Pruned: result.Pruned, Run: run,
+		TableCount: result.Tables, RowCount: result.Rows, Level: result.Level, Engine: result.Engine,
+		Assertions: result.Assertions, Reason: result.Reason, Checkpoint: result.Checkpoint, Pruned: result.Pruned, Run: run,
 	}
 	err := a.result(doc, func(w io.Writer) error {
 		return writeFields(w, []field{
 			{"id", result.ID},
 			{"database", result.Database},
 			{"state", result.State},
+			{"reason", result.Reason},
+			{"proved", fmt.Sprintf("level %s, by DuckDB %s, %d assertions", result.Level, result.Engine, result.Assertions)},
 			{"rule", fmt.Sprintf("%s, attempt %d", result.Rule, result.Attempts)},
 			{"size", humanBytes(result.Bytes)},
 			{"contents", fmt.Sprintf("%d tables, %d rows", result.Tables, result.Rows)},

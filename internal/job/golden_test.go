@@ -24,7 +24,7 @@ var golden = map[string]any{
 	"backup_input": BackupInput{Database: "shop"},
 	"backup_result": BackupResult{
 		ID: "20261123T034600Z-i42-1f3a", Database: "shop", State: "verified", Rule: "A", Attempts: 2, Bytes: 1 << 30,
-		Tables: 3, Rows: 12345, CopySeconds: 1.5, DurationSeconds: 2.25,
+		Tables: 3, Rows: 12345, Level: "full", Engine: "v1.5.6", Assertions: 2, Reason: "the engine is too old", CopySeconds: 1.5, DurationSeconds: 2.25,
 		Checkpoint: checkpointed, Pruned: decisions,
 	},
 	"checkpoint_input":  CheckpointInput{Database: "shop"},

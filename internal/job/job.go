@@ -46,6 +46,10 @@ type BackupResult struct {
 	Bytes           int64            `json:"bytes"`
 	Tables          int              `json:"tables"`
 	Rows            int64            `json:"rows"`
+	Level           string           `json:"level,omitempty"`
+	Engine          string           `json:"engine,omitempty"`
+	Assertions      int              `json:"assertions,omitempty"`
+	Reason          string           `json:"reason,omitempty"` // why it is not verified
 	CopySeconds     float64          `json:"copy_seconds"`
 	DurationSeconds float64          `json:"duration_seconds"`
 	Checkpoint      CheckpointResult `json:"checkpoint"`

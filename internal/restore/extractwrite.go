@@ -91,7 +91,7 @@ func (x *extract) compare(ctx context.Context, staged string) error {
 		x.result.Unchecked = "the backup was never read, so there is nothing to compare its tables with"
 		return nil
 	}
-	if diff := Difference(x.want, got); diff != "" {
+	if diff := Difference(x.manifest.Verification, x.want, got); diff != "" {
 		return failure.Errorf(failure.BackupBad, "nothing is put at %s: what was written does not read as backup %s did when it was verified: %s", x.target, x.manifest.ID, diff)
 	}
 	return nil

@@ -60,7 +60,7 @@ func liveBackup(t *testing.T, r *repo.Repo, source string) *repo.Manifest {
 	var scratch bool
 	tables, err := engineScan(t, &scratch)(t.Context(), copied, true)
 	require.NoError(t, err)
-	m.Verification = &repo.Verification{Level: "full", Tables: tables}
+	m.Verification = &repo.Verification{Level: "full", Fingerprints: engine.FingerprintVersion, Tables: tables}
 	require.NoError(t, s.Commit(m))
 	return m
 }

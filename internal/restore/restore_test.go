@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -19,6 +20,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"canvasback/internal/engine"
 	"canvasback/internal/failure"
 	"canvasback/internal/repo"
 	"canvasback/internal/vfs"
@@ -108,7 +110,7 @@ func addBackup(t testing.TB, fsys vfs.FS, dir string, files map[string]string, s
 		sum := sha256.Sum256([]byte(text))
 		m.Files = append(m.Files, repo.File{Name: name, Bytes: int64(len(text)), SHA256: hex.EncodeToString(sum[:])})
 	}
-	m.Verification = &repo.Verification{Level: "full", Tables: tableOf(files[""], wal)}
+	m.Verification = &repo.Verification{Level: "full", Fingerprints: engine.FingerprintVersion, Tables: tableOf(files[""], wal)}
 	require.NoError(t, s.Commit(m))
 	return m
 }
@@ -292,6 +294,30 @@ func TestRestoreOfUnverified(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, "new database", get(t, mem, target))
 	}
+}
+
+// A fingerprint of another form says nothing, and an engine that cannot read the
+// file leaves it in place unchecked.
+func TestRestoreThatCannotBeCompared(t *testing.T) {
+	mem := newMem(t, newFiles, repo.StateVerified)
+	req := request(t, mem, mem)
+	m, err := req.Repo.Get(req.Database, req.Backup)
+	require.NoError(t, err)
+	require.NoError(t, req.Repo.Update(req.Database, m.ID, func(m *repo.Manifest) error { m.Verification.Fingerprints--; return nil }))
+	got := slices.Clone(m.Verification.Tables)
+	got[0].Fingerprint = "00"
+	req.Scan = func(context.Context, string, bool) ([]repo.Table, error) { return got, nil }
+	_, err = Run(t.Context(), req)
+	require.NoError(t, err)
+
+	req = request(t, mem, mem)
+	req.Target += ".2"
+	req.Scan = func(context.Context, string, bool) ([]repo.Table, error) {
+		return nil, engineFailure(t.Context(), req.Target, engine.ErrTooNew)
+	}
+	res, err := Run(t.Context(), req)
+	require.NoError(t, err)
+	assert.Contains(t, res.Unchecked, "its bytes are those that were verified")
 }
 
 func TestRestoreThatReadsDifferently(t *testing.T) {

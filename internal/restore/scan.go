@@ -3,7 +3,9 @@ package restore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"canvasback/internal/engine"
@@ -42,6 +44,10 @@ func (e Engine) scan(ctx context.Context, path string, readWrite bool) (tables [
 	if err != nil {
 		return nil, engineFailure(ctx, path, err)
 	}
+	if len(report.Missing) > 0 {
+		err := fmt.Errorf("%w: %s", engine.ErrMissing, strings.Join(report.Missing, "; "))
+		return nil, engineFailure(ctx, path, err)
+	}
 	for _, t := range report.Tables {
 		tables = append(tables, repo.Table(t))
 	}
@@ -63,7 +69,7 @@ func engineFailure(ctx context.Context, path string, err error) error {
 		kind = failure.VerifyTimeout
 	case errors.Is(err, engine.ErrMemory):
 		kind = failure.VerifyMemory
-	case errors.Is(err, engine.ErrTooNew):
+	case errors.Is(err, engine.ErrTooNew), errors.Is(err, engine.ErrMissing):
 		kind = failure.NewerStorage
 	case errors.Is(err, engine.ErrTables):
 		kind = failure.Usage
