@@ -231,8 +231,15 @@ func (s *stage) struck(c *cell, f fault, g ground, n int, at vfstest.Op, err err
 	return s.aftermath(g.world, &other)
 }
 
-// seeds of what a crash keeps; 1 keeps everything, as a kill does.
-const seeds = 5
+// seeds of what a crash at the n-th point keeps: all is lost, all is kept (as by
+// a kill), and others of its own, so that not every point loses the same.
+func seeds(n int) []int64 {
+	s := []int64{0, 1}
+	for i := range int64(4) {
+		s = append(s, 2+4*int64(n)+i)
+	}
+	return s
+}
 
 // crashEach stops the machine before each change and after the last.
 func (s *stage) crashEach(t *testing.T) *cell {
@@ -241,7 +248,7 @@ func (s *stage) crashEach(t *testing.T) *cell {
 	mem := g.fs.(*vfstest.Mem)
 	at := 0
 	crash := func(op vfstest.Op) {
-		for seed := range int64(seeds) {
+		for _, seed := range seeds(at) {
 			left := inMemory(g.world, mem.CrashClone(seed))
 			other := left.fork()
 			c.add(s.aftermath(left.world, &other), "point %d, before %v, seed %d", at, op, seed)
