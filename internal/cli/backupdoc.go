@@ -153,7 +153,7 @@ func drillText(d *repo.Drill, now time.Time) string {
 	}
 	text := passedText(d.Passed, d.At, now)
 	if d.Passed {
-		text += fmt.Sprintf(", %.1fs", d.RestoreSeconds)
+		text += ", in " + humanSeconds(d.RestoreSeconds)
 	}
 	return text
 }

@@ -161,10 +161,12 @@ func (a *app) drillResult(d drillDoc) error {
 			{"drill", "passed"},
 			{"backup", d.ID},
 			{"database", d.Database},
-			{"restored", fmt.Sprintf("%s in %.1f s, %s/s", humanBytes(d.Bytes), d.RestoreSeconds, humanBytes(int64(d.BytesPerSecond)))},
-			{"proved", fmt.Sprintf("level %s in %.1f s, by DuckDB %s", d.Level, d.VerifySeconds, d.Engine)},
+			{"restored", fmt.Sprintf("%s in %s, %s/s", humanBytes(d.Bytes), humanSeconds(d.RestoreSeconds), humanBytes(int64(d.BytesPerSecond)))},
+			{"proved", fmt.Sprintf("level %s in %s, by DuckDB %s", d.Level, humanSeconds(d.VerifySeconds), d.Engine)},
 			{"contents", fmt.Sprintf("%d tables, %d rows, as in the backup", d.Tables, d.Rows)},
-			{"assertions", fmt.Sprintf("%d, all as expected", d.Assertions)},
+		}
+		if d.Assertions > 0 {
+			fields = append(fields, field{"assertions", fmt.Sprintf("%d, all as expected", d.Assertions)})
 		}
 		if d.Run != nil {
 			fields = append(fields, field{"workflow", d.WorkflowID})

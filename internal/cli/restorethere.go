@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
@@ -84,7 +83,7 @@ func restoreThere(a *app, c client.Client, r *remote, in job.RestoreInput, noWai
 			{"target", result.Target + ", " + result.Path},
 			{"size", humanBytes(result.Bytes)},
 			{"tables", fmt.Sprintf("%d, %d rows, as in the backup", result.Tables, result.Rows)},
-			{"time", (time.Duration(result.Seconds*1e3) * time.Millisecond).String()},
+			{"time", humanSeconds(result.Seconds)},
 		}
 		for _, path := range result.MovedAside {
 			fields = append(fields, field{"moved aside", path})
