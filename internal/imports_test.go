@@ -33,6 +33,7 @@ var allowed = map[string][]string{
 	"internal/vfs":       {},
 
 	"internal/checkpoint": {"internal/config", "internal/engine", "internal/failure", "internal/hook", "internal/job", "internal/vfs"},
+	"internal/check":      {"internal/failure", "internal/repo", "internal/verify", "internal/vfs"},
 	"internal/config":     {"internal/failure", "internal/retention"},
 	"internal/engine":     {"internal/duckfile", "internal/failure"},
 	"internal/hold":       {"internal/config", "internal/failure", "internal/hook", "internal/hotcopy"},
@@ -46,7 +47,7 @@ var allowed = map[string][]string{
 	"activities":   {"internal/failure", "internal/job"},
 	"workflows":    {"activities", "internal/failure", "internal/job"},
 	"internal/app": {"activities", "workflows", "internal/backup", "internal/config", "internal/failure", "internal/job"},
-	"internal/cli": {"internal/app", "internal/backup", "internal/config", "internal/duckfile", "internal/engine", "internal/failure", "internal/hotcopy",
+	"internal/cli": {"internal/app", "internal/backup", "internal/check", "internal/config", "internal/duckfile", "internal/engine", "internal/failure", "internal/hotcopy",
 		"internal/job", "internal/repo", "internal/restore", "internal/retention", "internal/verify", "internal/vfs", "workflows"},
 	"starter": {"internal/cli", "internal/engine"},
 	"worker":  {"internal/app", "internal/backup", "internal/config", "internal/engine", "internal/failure"},

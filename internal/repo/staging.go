@@ -1,7 +1,6 @@
 package repo
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -134,13 +133,11 @@ func (s *Staging) Commit(m *Manifest) error {
 func (s *Staging) seal(m *Manifest, manifest []byte) error {
 	fsys := s.repo.fs
 	keep := map[string]bool{sumsName: true, manifestName: true, lockName: true}
-	var sums bytes.Buffer
 	for _, f := range m.Files {
 		if err := syncFile(fsys, filepath.Join(s.dir, f.Name), f.Bytes); err != nil {
 			return err
 		}
 		keep[f.Name] = true
-		fmt.Fprintf(&sums, "%s  %s\n", f.SHA256, f.Name)
 	}
 	entries, err := fsys.ReadDir(s.dir)
 	if err != nil {
@@ -158,7 +155,7 @@ func (s *Staging) seal(m *Manifest, manifest []byte) error {
 	for _, f := range []struct {
 		name string
 		data []byte
-	}{{sumsName, sums.Bytes()}, {manifestName, manifest}} {
+	}{{sumsName, sumsOf(m)}, {manifestName, manifest}} {
 		name := filepath.Join(s.dir, f.name)
 		if err := vfs.WriteAtomic(fsys, name, f.data, filePerm); err != nil {
 			return writeError(err, "write %s", name)
