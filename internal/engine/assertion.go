@@ -29,17 +29,20 @@ func (s *session) assertionRows(ctx context.Context, a Assertion) ([][]string, e
 		ctx, cancel = context.WithTimeoutCause(ctx, a.Timeout, fmt.Errorf("%w after %s", errNoResult, a.Timeout))
 		defer cancel()
 	}
-	// As a subquery it can be nothing but a query.
-	rows, err := s.strings(ctx, assertionQuery("FROM (\n"+strings.TrimRight(a.SQL, "; \t\r\n")+"\n)"))
+	rows, err := s.strings(ctx, assertionQuery(a))
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
 	return rows, err
 }
 
-// assertionQuery renders what a query in a FROM clause returns, two rows at most.
-func assertionQuery(from string) string {
-	return "SELECT coalesce(CAST(COLUMNS(*) AS VARCHAR), 'NULL') " + from + " LIMIT 2"
+// assertionQuery renders what the assertion's query returns, two rows at most.
+// The engine parses the text by itself and refuses all but one SELECT: spliced
+// into a statement it could end that, and go on with others which attach the
+// stored file anew, to write to it.
+func assertionQuery(a Assertion) string {
+	sql := escaped(strings.TrimRight(a.SQL, "; \t\r\n"))
+	return "SELECT coalesce(CAST(COLUMNS(*) AS VARCHAR), 'NULL') FROM system.main.query(" + sql + ") LIMIT 2"
 }
 
 // errNoResult is wrapped by the cause of a query that took too long.

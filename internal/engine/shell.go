@@ -289,7 +289,7 @@ func (s *shell) assertion(ctx context.Context, a Assertion) (AssertionResult, er
 		defer cancel()
 	}
 	var rows [][]string
-	_, err := s.ask(own, []string{assertionQuery("FROM query(" + escaped(strings.TrimRight(a.SQL, "; \t\r\n")) + ")")}, func(_ int, got [][]string) error { rows = got; return nil })
+	_, err := s.ask(own, []string{assertionQuery(a)}, func(_ int, got [][]string) error { rows = got; return nil })
 	switch {
 	case ctx.Err() != nil:
 		return result, err
