@@ -33,6 +33,10 @@ func scanChild(ctx context.Context, req request, out *replies) (*ScanReport, err
 		err = s.reader(out).sameRows(ctx, report.Tables)
 	}
 	if err == nil {
+		// The operator's queries name tables, and perhaps macros, of the database.
+		err = s.exec(ctx, "USE "+quoteName(s.alias))
+	}
+	if err == nil {
 		report.Assertions = s.assert(ctx, scan.Assertions)
 	}
 	if err = errors.Join(err, s.close()); err != nil {

@@ -83,7 +83,7 @@ func (s *session) open(ctx context.Context, path string, readOnly bool, lim limi
 		}
 	}
 	for _, stmt := range []string{
-		"USE " + quoteName(s.alias),
+		functionsFirst(s.alias),
 		// From here on expressions that come from the file or the operator run.
 		"SET enable_external_access = false",
 		"SET lock_configuration = true",
@@ -93,6 +93,14 @@ func (s *session) open(ctx context.Context, path string, readOnly bool, lim limi
 		}
 	}
 	return nil
+}
+
+// functionsFirst looks functions up among the engine's own before those of the
+// database, as which it is set where the queries are ours: a macro that has the
+// name of one of the engine's functions would take its place in them. The
+// database stays on the path for the sake of macros that its tables name.
+func functionsFirst(alias string) string {
+	return "SET search_path = " + quoteText("system.main,"+quoteName(alias)+".main")
 }
 
 // encryption are the options of an ATTACH of an encrypted file.

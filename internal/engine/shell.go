@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"canvasback/internal/duckfile"
@@ -67,9 +66,15 @@ func (s *shell) scan(ctx context.Context, req ScanRequest) (*ScanReport, error) 
 		}
 		return nil
 	}}
-	report, err := r.read(ctx, req.Level)
-	if err != nil {
+	if err := s.checkMacros(ctx, r); err != nil {
 		return nil, err
+	}
+	report := &ScanReport{Engine: s.version, Tables: []Table{}, Missing: r.missing}
+	if len(report.Missing) == 0 {
+		var err error
+		if report, err = r.read(ctx, req.Level); err != nil {
+			return nil, err
+		}
 	}
 	report.Engine = fmt.Sprintf("%s (%s)", report.Engine, req.Command[0])
 	if len(report.Missing) > 0 {
@@ -185,20 +190,9 @@ func (s *shell) decrypts() error {
 	return nil
 }
 
-// before tells whether the shell's version is known and lower.
-func (s *shell) before(major, minor int) bool {
-	parts := strings.SplitN(strings.TrimPrefix(s.version, "v"), ".", 3)
-	if len(parts) < 2 {
-		return false
-	}
-	a, err1 := strconv.Atoi(parts[0])
-	b, err2 := strconv.Atoi(parts[1])
-	return err1 == nil && err2 == nil && (a < major || a == major && b < minor)
-}
-
 // preamble opens the database as a session does, with those settings that this
-// version has.
-func (s *shell) preamble() []string {
+// version has. path is the statement that says where names are looked up.
+func (s *shell) preamble(path string) []string {
 	var stmts []string
 	for _, stmt := range append(settings(s.limits), "SET TimeZone = 'UTC'") {
 		name, _, _ := strings.Cut(strings.TrimPrefix(stmt, "SET "), " ")
@@ -220,7 +214,7 @@ func (s *shell) preamble() []string {
 	}
 	return append(stmts,
 		fmt.Sprintf("ATTACH %s AS %s (TYPE duckdb, %s)", quoteText(s.path), quoteName(s.alias), mode),
-		"USE "+quoteName(s.alias),
+		path,
 		// From here on expressions that come from the file or the operator run.
 		"SET enable_external_access = false",
 		"SET lock_configuration = true",
@@ -231,7 +225,7 @@ func (s *shell) ask(ctx context.Context, queries []string, got func(i int, rows 
 	if len(queries) == 0 {
 		return 0, nil
 	}
-	return s.talk(ctx, s.preamble(), queries, got)
+	return s.talk(ctx, s.preamble(s.lookup()), queries, got)
 }
 
 // fatal is true of everything but an error that the shell reported.
@@ -289,7 +283,7 @@ func (s *shell) assertion(ctx context.Context, a Assertion) (AssertionResult, er
 		defer cancel()
 	}
 	var rows [][]string
-	_, err := s.ask(own, []string{assertionQuery(a)}, func(_ int, got [][]string) error { rows = got; return nil })
+	_, err := s.talk(own, s.preamble("USE "+quoteName(s.alias)), []string{assertionQuery(a)}, func(_ int, got [][]string) error { rows = got; return nil })
 	switch {
 	case ctx.Err() != nil:
 		return result, err
