@@ -114,85 +114,27 @@ func (a *app) verify(s *stored, db *config.Database) error {
 	}()
 	m := reading.Manifest()
 	v, verdict := a.runVerify(r, m, db)
-	structure := errors.Is(verdict, verify.ErrStructure)
-	bad := verdict != nil && !structure && failure.Of(verdict) == failure.BackupBad
-	undecided := verify.Undecided(verdict)
-	switch {
-	case undecided && m.State == repo.StateCopied:
-		// Nothing better is known: the reason shows in the list.
-		return errors.Join(verdict, r.Update(m.Database, m.ID, func(now *repo.Manifest) error {
-			now.Verification = v
-			return nil
-		}))
-	case verdict != nil && !structure && !bad:
-		return verdict // it says nothing about the backup
-	case verdict == nil && m.State == repo.StateFailed && shallower(v, m):
-		return failure.Errorf(failure.BackupBad, "backup %s passes at level %s, but it failed at a deeper one: verify it at that: %s", m.ID, v.Level, m.Failure)
-	case verdict == nil && m.State != repo.StateCopied && shallower(v, m):
-		// The bytes are the same: what was found at the deeper level holds.
-	case structure && m.State == repo.StateVerified:
-		// A newer engine has opened it: what this one cannot read takes nothing
-		// away from that.
-	case verdict == nil && m.State == repo.StateFailed && hadAssertions(m) && len(v.Assertions) == 0:
-		return failure.Errorf(failure.BackupBad, "backup %s reads well but failed its assertions, which only --config can ask again: %s", m.ID, m.Failure)
-	default:
-		err := r.Update(m.Database, m.ID, func(now *repo.Manifest) error {
-			record(now, v, verdict, structure)
+	changes, err := settle(m, v, verdict)
+	if changes {
+		if updateErr := r.Update(m.Database, m.ID, func(now *repo.Manifest) error {
+			_, err = settle(now, v, verdict) // it may be another one by now
 			m = now
 			return nil
-		})
-		if err != nil {
-			return errors.Join(verdict, err)
+		}); updateErr != nil {
+			return errors.Join(verdict, updateErr)
 		}
 	}
-	if bad {
-		return verdict
+	if err != nil {
+		return err
 	}
 	doc := newBackupDoc(m)
 	if err := a.result(&doc, doc.write); err != nil {
 		return err
 	}
-	if structure {
+	if errors.Is(verdict, verify.ErrStructure) {
 		return &partial{verdict}
 	}
 	return nil
-}
-
-// depth orders the levels. Assertions are another question, which hadAssertions
-// answers.
-var depth = map[string]int{verify.LevelBytes: 1, verify.LevelOpen: 2, verify.LevelFull: 3, verify.LevelAssert: 3}
-
-// shallower tells whether v was asked for at a lower level than the evidence
-// that the manifest has; evidence that does not say was asked for in full.
-func shallower(v *repo.Verification, m *repo.Manifest) bool {
-	before := depth[verify.LevelFull]
-	if m.Verification != nil && m.Verification.Asked != "" {
-		before = depth[m.Verification.Asked]
-	}
-	return depth[v.Level] < before
-}
-
-func hadAssertions(m *repo.Manifest) bool {
-	return m.Verification != nil && len(m.Verification.Assertions) > 0
-}
-
-// record moves the manifest to the outcome. Assertions that were not asked
-// again stay on record: the bytes they were asked of are the same.
-func record(m *repo.Manifest, v *repo.Verification, verdict error, structure bool) {
-	if v != nil {
-		if len(v.Assertions) == 0 && hadAssertions(m) {
-			v.Assertions = m.Verification.Assertions
-		}
-		m.Verification = v
-	}
-	switch {
-	case verdict == nil:
-		m.State, m.Failure = repo.StateVerified, ""
-	case structure:
-		m.State, m.Failure = repo.StateStructure, ""
-	default:
-		m.State, m.Failure = repo.StateFailed, verdict.Error()
-	}
 }
 
 func (a *app) runVerify(r *repo.Repo, m *repo.Manifest, db *config.Database) (v *repo.Verification, err error) {
