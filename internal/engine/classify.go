@@ -18,7 +18,23 @@ var accidents = []string{
 	"Too many open files",
 	"Permission denied",
 	"Read-only file system",
+	"Operation not permitted",
+	"Device or resource busy",
+	"No such device",
+	"No such file or directory",
+	// Network file systems.
+	"Stale file handle",
+	"Transport endpoint is not connected",
+	"Connection timed out",
+	"Connection reset by peer",
+	"Host is down",
+	"Remote I/O error",
+	threadTexts[0], threadTexts[1],
 }
+
+// threadTexts speak of a limit on the number of processes, which counts threads:
+// the engine's, a runtime's before it aborts.
+var threadTexts = []string{"Resource temporarily unavailable", "failed to create new OS thread"}
 
 // memoryTexts are parts of the texts of engines, and of what a runtime prints
 // before it aborts, that speak of missing memory.

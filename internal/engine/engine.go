@@ -38,9 +38,9 @@ var (
 
 // Accidents that say nothing about the file.
 var (
-	// ErrResources: the engine ran into a full or failing disk, or a missing
-	// permission.
-	ErrResources = errors.New("engine: the engine lacks disk or permission here")
+	// ErrResources: the engine ran into a full or failing disk, a missing
+	// permission, or a limit on the number of processes.
+	ErrResources = errors.New("engine: the engine lacks disk, threads or permission here")
 	// ErrLocked: another process holds the database open; the text names it.
 	ErrLocked = errors.New("engine: another process holds the database")
 	// ErrKey: an encrypted file was asked for without its key.

@@ -32,6 +32,11 @@ func AddTestRequests() {
 		_ = syscall.Kill(os.Getpid(), syscall.SIGABRT)
 		time.Sleep(time.Hour)
 	})
+	add("no thread", func(*replies) {
+		fmt.Fprintln(os.Stderr, "runtime/cgo: pthread_create failed: Resource temporarily unavailable")
+		_ = syscall.Kill(os.Getpid(), syscall.SIGABRT)
+		time.Sleep(time.Hour)
+	})
 	add("go memory", func(*replies) {
 		const limit = 4 << 30 // address space, in bytes
 		if err := syscall.Setrlimit(syscall.RLIMIT_AS, &syscall.Rlimit{Cur: limit, Max: limit}); err != nil {

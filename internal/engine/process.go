@@ -170,6 +170,8 @@ func (e *ending) death() error {
 		return ErrCrashed
 	case e.signal() == syscall.SIGKILL, containsAny(e.stderr.String(), memoryTexts):
 		return ErrMemory
+	case containsAny(e.stderr.String(), threadTexts):
+		return ErrResources
 	default:
 		return ErrCrashed
 	}
