@@ -150,10 +150,46 @@ func (p *Pruning) remove(m repo.Manifest, reason string) (stays string, err erro
 	case pin != nil && (!pinned || was.String() != pin.String()):
 		return fmt.Sprintf("pinned by %s since the plan was made: %s", pin.Owner, pin.Reason), nil
 	}
+	if stays, err := p.overtaken(m); err != nil || stays != "" {
+		return stays, err
+	}
 	if m.State == repo.StateFailed {
 		return "", p.repo.Remove(p.database, m.ID)
 	}
 	return "", p.repo.Trash(p.database, m.ID, reason, p.now, p.Policy.Grace.After(p.now).Sub(p.now))
+}
+
+// overtaken says why a backup that would go stays, now that a verification by
+// hand, which needs no lease, found something else than the plan is about: of
+// the backup itself, or of the newest one that counts, for which it would go.
+func (p *Pruning) overtaken(m repo.Manifest) (stays string, err error) {
+	about := []repo.Manifest{m}
+	if m.State != repo.StateFailed {
+		about = append(about, p.newest()...)
+	}
+	for _, was := range about {
+		now, err := p.repo.Get(p.database, was.ID)
+		switch {
+		case failure.Of(err) == failure.UnknownBackup:
+			return fmt.Sprintf("%s is gone since the plan was made", was.ID), nil
+		case err != nil:
+			return "", err
+		case now.State != was.State:
+			return fmt.Sprintf("%s is %s since the plan was made, and was %s", was.ID, now.State, was.State), nil
+		}
+	}
+	return "", nil
+}
+
+// newest is the newest backup that counts in the plan, if any does.
+func (p *Pruning) newest() []repo.Manifest {
+	for _, d := range p.Plan.Decisions {
+		m := p.Manifests[d.ID]
+		if !d.Future && (m.State == repo.StateVerified || m.State == repo.StateStructure && p.Policy.CountStructure) {
+			return []repo.Manifest{m}
+		}
+	}
+	return nil
 }
 
 // Sweep frees what has been in the trash for long enough, and what interrupted

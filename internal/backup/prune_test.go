@@ -196,6 +196,46 @@ func TestPinSetAfterThePlan(t *testing.T) {
 	assert.Equal(t, made[2:], listed(t, r.Repo))
 }
 
+// TestVerifiedAnewAfterThePlan: a verification by hand needs no lease either.
+func TestVerifiedAnewAfterThePlan(t *testing.T) {
+	move := func(r *backup.Runner, id string, state repo.State) {
+		require.NoError(t, r.Repo.Update("shop", id, func(m *repo.Manifest) error {
+			m.State, m.Failure = state, ""
+			if state == repo.StateFailed {
+				m.Failure = "why"
+			}
+			return nil
+		}))
+	}
+	t.Run("the newest does not pass", func(t *testing.T) {
+		r := newRunner(t, nil)
+		made := fill(t, r.Repo, verified(3)...)
+		p, err := backup.PlanPruning(r.Repo, "shop", retention.Policy{Last: 1, MinVerified: 1}, time.Now())
+		require.NoError(t, err)
+		require.Len(t, p.Plan.Removed(), 2)
+		move(r, made[2], repo.StateFailed)
+		res, err := p.Remove(context.Background(), all)
+		require.NoError(t, err)
+		require.Empty(t, res.Removed)
+		assert.Equal(t, made[2]+" is failed since the plan was made, and was verified", res.Kept[2].Reason)
+		assert.Equal(t, made, listed(t, r.Repo))
+	})
+	t.Run("a failed one passes", func(t *testing.T) {
+		r := newRunner(t, nil)
+		made := fill(t, r.Repo, verified(3)...)
+		move(r, made[0], repo.StateFailed)
+		move(r, made[1], repo.StateFailed)
+		p, err := backup.PlanPruning(r.Repo, "shop", retention.Policy{Last: 1}, time.Now())
+		require.NoError(t, err)
+		require.Len(t, p.Plan.Removed(), 1)
+		move(r, made[0], repo.StateVerified)
+		res, err := p.Remove(context.Background(), all)
+		require.NoError(t, err)
+		require.Empty(t, res.Removed)
+		assert.Len(t, listed(t, r.Repo), 3)
+	})
+}
+
 // TestPinDamagedAfterThePlan: what cannot be told stays.
 func TestPinDamagedAfterThePlan(t *testing.T) {
 	r := newRunner(t, nil)
