@@ -50,11 +50,14 @@ var errNoResult = errors.New("no result")
 
 func (r *AssertionResult) setError(err error) {
 	r.Error = shorten(err.Error())
+	class := asChildError(err).Class
 	switch {
 	case errors.Is(err, errNoResult):
 		r.Undecided = UndecidedTime
-	case asChildError(err).Class == classMemory:
+	case class == classMemory:
 		r.Undecided = UndecidedMemory
+	case class == classMissing:
+		r.Undecided = UndecidedQuery
 	}
 }
 

@@ -113,8 +113,8 @@ type AssertionResult struct {
 	Got    string `json:"got"`
 	Error  string `json:"error,omitempty"`
 	Passed bool   `json:"passed"`
-	// Undecided is set where Error says nothing about the database: UndecidedTime
-	// or UndecidedMemory.
+	// Undecided is set where Error says nothing about the database: UndecidedTime,
+	// UndecidedMemory or UndecidedQuery.
 	Undecided string `json:"undecided,omitempty"`
 }
 
@@ -122,6 +122,7 @@ type AssertionResult struct {
 const (
 	UndecidedTime   = "time"   // no result within the assertion's time limit
 	UndecidedMemory = "memory" // the query ran into the memory limit
+	UndecidedQuery  = "query"  // it is no query, or one for another engine or an extension
 )
 
 // Scan opens the database in a child process and reads it. A request that may

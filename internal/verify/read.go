@@ -127,12 +127,14 @@ func release(head *duckfile.Headers) string {
 }
 
 // assertions records what the operator's queries returned. One that does not
-// hold makes the backup bad; one that found no time or no memory says nothing.
+// hold makes the backup bad; one that found no time or no memory says nothing,
+// and neither does one that the engine does not understand: that is a mistake of
+// the configuration.
 func assertions(req *Request, report *engine.ScanReport, v *repo.Verification) error {
 	if len(report.Assertions) != len(req.Assertions) {
 		return failure.Errorf(failure.Engine, "verify %s: %d results of %d assertions", req.Dir, len(report.Assertions), len(req.Assertions))
 	}
-	var failed, late, starved []string
+	var failed, late, starved, mistaken []string
 	for i, r := range report.Assertions {
 		want := req.Assertions[i].Expect
 		got := r.Got
@@ -147,6 +149,8 @@ func assertions(req *Request, report *engine.ScanReport, v *repo.Verification) e
 			late = append(late, text)
 		case r.Undecided == engine.UndecidedMemory:
 			starved = append(starved, text)
+		case r.Undecided == engine.UndecidedQuery:
+			mistaken = append(mistaken, text)
 		default:
 			failed = append(failed, text)
 		}
@@ -154,6 +158,8 @@ func assertions(req *Request, report *engine.ScanReport, v *repo.Verification) e
 	switch {
 	case len(failed) > 0:
 		return bad("%s: %s", req.Dir, strings.Join(failed, "; "))
+	case len(mistaken) > 0:
+		return failure.Errorf(failure.InvalidConfig, "verify %s: %s does not understand what it was asked: %s", req.Dir, report.Engine, strings.Join(mistaken, "; "))
 	case len(late) > 0:
 		return failure.Errorf(failure.VerifyTimeout, "the backup could not be verified in time: %s: %s", req.Dir, strings.Join(late, "; "))
 	case len(starved) > 0:

@@ -298,6 +298,26 @@ func TestRun_manifest_that_names_other_files_is_bad(t *testing.T) {
 	requireBad(t, v, err, "names no database file")
 }
 
+// A query that the engine does not understand says nothing about the backup: a
+// slip in the configuration would make every backup a bad one.
+func TestRun_assertion_that_cannot_be_asked_is_no_verdict(t *testing.T) {
+	b := newBackup(t)
+	for sql, text := range map[string]string{
+		"SELEC count(*) FROM orders":             "syntax error",
+		"DELETE FROM orders":                     "SELECT statement",
+		"SELECT st_area(1)":                      "st_area",
+		"SELECT count_distinctly(1) FROM orders": "count_distinctly",
+	} {
+		req := b.request(t)
+		req.Assertions = []engine.Assertion{{Name: "slip", SQL: sql, Expect: "1", Timeout: time.Minute}}
+		v, err := run(t, context.Background(), b, req)
+		require.ErrorContains(t, err, `assertion "slip"`)
+		require.ErrorContains(t, err, text)
+		assert.Equal(t, failure.InvalidConfig, failure.Of(err))
+		assert.Nil(t, v)
+	}
+}
+
 func TestRun_failed_assertion_is_bad(t *testing.T) {
 	b := newBackup(t)
 	req := b.request(t)
