@@ -23,8 +23,11 @@ func (r *Runner) Restore(ctx context.Context, in job.RestoreStepInput, progress 
 	}
 	target, ok := d.Restore.Targets[in.Target]
 	if !ok {
-		return res, failure.Errorf(failure.TargetBad, "the configuration of host %s has no restore target %q for %s; it has: %s",
-			r.Config.Host, in.Target, d.Name, strings.Join(slices.Sorted(maps.Keys(d.Restore.Targets)), ", "))
+		others := "none"
+		if len(d.Restore.Targets) > 0 {
+			others = strings.Join(slices.Sorted(maps.Keys(d.Restore.Targets)), ", ")
+		}
+		return res, failure.Errorf(failure.TargetBad, "the configuration of host %s has no restore target %q for %s; it has: %s", r.Config.Host, in.Target, d.Name, others)
 	}
 	m, err := r.Repo.Get(d.Name, in.ID)
 	if err != nil {

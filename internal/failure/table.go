@@ -5,7 +5,7 @@ package failure
 // change by addition only.
 var (
 	// The database.
-	NoSuchFile   = &Kind{Name: "NoSuchFile", Retry: true, Exit: ExitNotFound, Hint: "check the path of the database in the worker's configuration; a path inside a container must be mounted there"}
+	NoSuchFile   = &Kind{Name: "NoSuchFile", Retry: true, Exit: ExitNotFound, Hint: "check the path; in a container, that its directory is mounted there"}
 	NotAFile     = &Kind{Name: "NotAFile", Retry: false, Exit: ExitFailed, Hint: "name the database file itself, not a directory or device"}
 	NotDuckDB    = &Kind{Name: "NotDuckDB", Retry: false, Exit: ExitFailed, Hint: "check that the path names a DuckDB database"}
 	NewerStorage = &Kind{Name: "NewerStorage", Retry: false, Exit: ExitFailed, Hint: "this release of canvasback does not know the file's storage version: use a newer one"}
@@ -28,12 +28,12 @@ var (
 	RepoFull        = &Kind{Name: "RepoFull", Retry: true, Exit: ExitFailed, Hint: "free space on the repository's file system, or lower retention.keep_last"}
 	RepoOverlap     = &Kind{Name: "RepoOverlap", Retry: false, Exit: ExitUsage, Hint: "put the repository in a directory of its own, away from the database file"}
 	RepoCorrupt     = &Kind{Name: "RepoCorrupt", Retry: false, Exit: ExitBad, Hint: "the repository holds something that canvasback did not write; look at the named file"}
-	UnknownBackup   = &Kind{Name: "UnknownBackup", Retry: false, Exit: ExitNotFound, Hint: "'starter list' shows the backups there are"}
+	UnknownBackup   = &Kind{Name: "UnknownBackup", Retry: false, Exit: ExitNotFound, Hint: "'starter list' shows the backups there are, 'starter prune --trash' those that can be brought back"}
 	UnknownTable    = &Kind{Name: "UnknownTable", Retry: false, Exit: ExitNotFound, Hint: "'starter list --json' shows the tables of a backup, with their schemas"}
 	Reading         = &Kind{Name: "Reading", Retry: true, Exit: ExitFailed, Hint: "a restore, a drill or a verification is reading the backup: try again when it is done"}
-	BlastRadius     = &Kind{Name: "BlastRadius", Retry: false, Exit: ExitFailed, Hint: "look at the plan with 'starter prune'; if it is what you want, 'starter prune --force' carries it out"}
+	BlastRadius     = &Kind{Name: "BlastRadius", Retry: false, Exit: ExitFailed, Hint: "look at the plan with 'starter prune'; if it is what you want, --confirm with --force carries it out"}
 	PlanChanged     = &Kind{Name: "PlanChanged", Retry: false, Exit: ExitFailed, Hint: "show the plan again with 'starter prune' and confirm the new hash"}
-	UnknownDatabase = &Kind{Name: "UnknownDatabase", Retry: false, Exit: ExitNotFound, Hint: "name a database of the worker's configuration"}
+	UnknownDatabase = &Kind{Name: "UnknownDatabase", Retry: false, Exit: ExitNotFound, Hint: "name a database that the repository ('starter list' shows them) or the worker's configuration has"}
 
 	// The verdict.
 	BackupBad = &Kind{Name: "BackupBad", Retry: false, Exit: ExitBad, Hint: "the copy did not pass verification and is set aside as failed; older verified backups are untouched"}
@@ -49,14 +49,14 @@ var (
 	BadSchedule         = &Kind{Name: "BadSchedule", Retry: false, Exit: ExitUsage, Hint: "a cron expression has five fields, such as '0 3 * * *'; a time zone is a name such as Europe/Amsterdam"}
 	TemporalUnreachable = &Kind{Name: "TemporalUnreachable", Retry: true, Exit: ExitFailed, Hint: "start Temporal, or point TEMPORAL_ADDRESS (or the profile) at it; 'backup --local' and 'restore' need none"}
 	NoWorker            = &Kind{Name: "NoWorker", Retry: true, Exit: ExitFailed, Hint: "start the worker on the database's host, or name its host with --host"}
-	ScheduleConflict    = &Kind{Name: "ScheduleConflict", Retry: false, Exit: ExitFailed, Hint: "a database has a cron workflow or a schedule, never both: remove the other one first"}
+	ScheduleConflict    = &Kind{Name: "ScheduleConflict", Retry: false, Exit: ExitFailed, Hint: "a database has a cron workflow or a schedule, never both, and one schedule of each kind: 'starter status' shows what there is"}
 	NoSchedule          = &Kind{Name: "NoSchedule", Retry: false, Exit: ExitNotFound, Hint: "'starter schedule create' makes one"}
 	RunFailed           = &Kind{Name: "RunFailed", Retry: false, Exit: ExitFailed, Hint: "the run's page in the Temporal UI shows the failed step"}
 
 	// The restore.
-	TargetExists = &Kind{Name: "TargetExists", Retry: false, Exit: ExitFailed, Hint: "name a target that does not exist, or move the old file away with --keep-old"}
+	TargetExists = &Kind{Name: "TargetExists", Retry: false, Exit: ExitFailed, Hint: "name a target that does not exist, or move an old database away with --keep-old"}
 	TargetInUse  = &Kind{Name: "TargetInUse", Retry: false, Exit: ExitFailed, Hint: "a process holds the target open: stop it first"}
-	TargetBad    = &Kind{Name: "TargetBad", Retry: false, Exit: ExitFailed, Hint: "name a file in a directory that exists and can be written"}
+	TargetBad    = &Kind{Name: "TargetBad", Retry: false, Exit: ExitFailed, Hint: "name a file in a directory that exists and can be written; a host's targets are those of restore.targets in its configuration"}
 
 	// The caller.
 	Usage       = &Kind{Name: "Usage", Retry: false, Exit: ExitUsage, Hint: "see --help"}
