@@ -64,12 +64,13 @@ file, --database takes names in it, and the other flags override it.`,
 	fl.StringArrayVar(&f.databases, "database", nil, "`NAME=PATH` of a database, repeatable; with --config a name in it")
 	fl.StringVar(&f.repository, "repository", "", "`DIR` that holds the backups")
 	fl.StringVar(&f.config, "config", "", "configuration `FILE` of the worker")
-	fl.IntVar(&f.keepLast, "keep-last", config.DefaultKeepLast, "verified backups to keep, never fewer than the configuration's min_verified (2); -1 keeps all")
+	fl.IntVar(&f.keepLast, "keep-last", config.DefaultKeepLast, "`N` newest verified backups to keep, never fewer than the configuration's min_verified (2); -1 keeps all")
 	fl.StringVar(&f.engineVersion, "engine-version", "", "DuckDB `VERSION` of the process that holds the database, such as 1.4.1")
 	keyFileFlag(cmd, &f.keyFile)
 	fl.StringArrayVar(&f.tags, "tag", nil, "`TAG` that the backup carries, repeatable; added to those of the configuration")
-	fl.Var(&f.bandwidth, "bandwidth", "bytes read from the database per second, such as 50MB (default unlimited)")
-	fl.Var(&f.settle, "settle", "how long the header must hold still where nothing else proves the copy (default 5s)")
+	fl.Var(&f.bandwidth, "bandwidth", "`SIZE` to read from the database per second at most, such as 50MB (default unlimited)")
+	fl.Var(&f.settle, "settle", "`DURATION` for which the header must hold still where nothing else proves the copy")
+	fl.Lookup("settle").DefValue = "5s"
 	return cmd
 }
 

@@ -52,7 +52,7 @@ A verification reads everything too, and counts.`,
 	fl := cmd.Flags()
 	fl.StringVar(&f.database, "database", "", "only the backups of the database `NAME`")
 	fl.StringVar(&f.share, "share", "", "read this `PART` of the bytes, such as 1/7")
-	fl.Var(&f.within, "within", "read everything once in this time, such as 30d (default: now)")
+	fl.Var(&f.within, "within", "read what is due, so that everything is read once in a `PERIOD` such as 30d")
 	fl.StringVar(&f.config, "config", "", "configuration `FILE` of the worker, for the keys of encrypted databases")
 	keyFileFlag(cmd, &f.keyFile)
 	cmd.MarkFlagsMutuallyExclusive("share", "within")

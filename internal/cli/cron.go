@@ -24,8 +24,8 @@ the two, never both. 'starter stop --cron' ends a cron workflow.`,
   starter cron --database shop --schedule '30 2 * * 1-5' --timezone Europe/Amsterdam`,
 	}
 	r := newDatabaseRemote(cmd)
-	cmd.Flags().StringVar(&schedule, "schedule", "", "cron expression of five fields, or @daily and the like")
-	cmd.Flags().StringVar(&timezone, "timezone", "", "time zone of --schedule, such as Europe/Amsterdam (default UTC)")
+	cmd.Flags().StringVar(&schedule, "schedule", "", "`CRON` expression of five fields, or @daily and the like")
+	cmd.Flags().StringVar(&timezone, "timezone", "", "`ZONE` of --schedule, such as Europe/Amsterdam (default UTC)")
 	must(cmd.MarkFlagRequired("schedule"))
 	cmd.RunE = func(*cobra.Command, []string) error {
 		spec := backups.Spec{Database: r.database, Cron: schedule, Timezone: timezone}

@@ -33,7 +33,7 @@ var hashPattern = regexp.MustCompile(`^[0-9a-f]{12}$`)
 func newPruneCommand(a *app) *cobra.Command {
 	f := &pruneFlags{retention: config.NewRetention()}
 	cmd := &cobra.Command{
-		Use:   "prune --repository DIR --database NAME (--keep-... | --config FILE)",
+		Use:   "prune --repository DIR --database NAME {--keep-... | --config FILE | --trash}",
 		Short: "Show, and with --confirm remove, the backups that are too many",
 		Long: `Decide which backups of a database stay, by the keep rules of the flags or of
 the worker's configuration file, which the flags override. A backup stays if any
@@ -51,6 +51,7 @@ With --grace what is removed goes to the trash for that long: --trash lists it,
 'starter undelete' brings it back.`,
 		Example: `  starter prune --repository /backups --database shop --keep-daily 7 --keep-weekly 5
   starter prune --repository /backups --database shop --keep-daily 7 --keep-weekly 5 --confirm=0f1e2d3c4b5a
+  starter prune --repository /backups --database shop --trash
   starter prune --config /etc/canvasback.yaml --database shop --confirm`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.prune(cmd, f) },
 	}

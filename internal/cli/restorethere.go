@@ -32,7 +32,7 @@ Interrupting the command leaves the restore running.`,
 	must(cmd.MarkFlagRequired("to"))
 	fl.StringVar(&in.Backup, "backup", "latest", "`ID` of the backup; latest is the newest verified one")
 	fl.StringVar(&at, "at", "", "take the newest verified backup finished at or before `TIME`")
-	fl.StringVar(&timezone, "timezone", "", "time zone of --at, such as Europe/Amsterdam (default: this machine's)")
+	fl.StringVar(&timezone, "timezone", "", "`ZONE` of --at, such as Europe/Amsterdam (default: this machine's)")
 	fl.BoolVar(&in.KeepOld, "keep-old", false, "move an existing target aside instead of refusing it")
 	fl.BoolVar(&noWait, "no-wait", false, "start the restore and do not wait for it")
 	cmd.MarkFlagsMutuallyExclusive("at", "backup")

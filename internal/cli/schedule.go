@@ -41,8 +41,8 @@ type specFlags struct {
 
 func newSpecFlags(cmd *cobra.Command) *specFlags {
 	s := &specFlags{flags: cmd.Flags()}
-	s.flags.StringVar(&s.Cron, "schedule", "", "cron expression of five fields, or @daily, '@every 6h' and the like")
-	s.flags.StringVar(&s.Timezone, "timezone", "", "time zone of --schedule, such as Europe/Amsterdam (default UTC)")
+	s.flags.StringVar(&s.Cron, "schedule", "", "`CRON` expression of five fields, or @daily, '@every 6h' and the like")
+	s.flags.StringVar(&s.Timezone, "timezone", "", "`ZONE` of --schedule, such as Europe/Amsterdam (default UTC)")
 	s.flags.DurationVar(&s.Jitter, "jitter", 0, "put each start off by a random time up to this `DURATION`")
 	s.flags.StringVar(&s.Overlap, "overlap", "skip", "what a start does while a backup runs: `POLICY` skip, or buffer-one to begin after it")
 	s.flags.DurationVar(&s.Catchup, "catchup-window", 0, "make up for a missed start that is at most this `DURATION` late (default: one interval)")

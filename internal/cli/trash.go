@@ -71,6 +71,7 @@ for it still: 'starter pin' keeps it from the next prune.`,
 	s.repositoryFlag(cmd)
 	s.databaseFlag(cmd)
 	s.oneBackupFlag(cmd)
+	cmd.Flags().Lookup("backup").Usage = "`ID` of the backup, as 'starter prune --trash' shows it"
 	return cmd
 }
 

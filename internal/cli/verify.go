@@ -59,7 +59,7 @@ state.`,
 	s.backupFlag(cmd)
 	keyFileFlag(cmd, &keyFile)
 	cmd.Flags().StringVar(&file, "config", "", "configuration `FILE` of the worker")
-	cmd.Flags().StringVar(&level, "level", "", "how deep: bytes, open, full or assert, or L1 to L4 (`LEVEL`)")
+	cmd.Flags().StringVar(&level, "level", "", "`LEVEL` to verify at: bytes, open, full or assert, or L1 to L4 (default full, or assert with assertions)")
 	return cmd
 }
 
