@@ -29,10 +29,23 @@ type backupDoc struct {
 	Pruned          []job.Decision `json:"pruned"`
 	Reason          string         `json:"reason,omitempty"`
 	Tags            []string       `json:"tags"`
+	// Level and Engine are those of the deepest verification on record.
+	Level  string `json:"level,omitempty"`
+	Engine string `json:"engine,omitempty"`
+	// Of verify only: the verification that it made.
+	Verified *verifiedDoc `json:"verified,omitempty"`
 	// Of list only: the pin, the last check and the last drill.
 	Pin   *repo.Pin   `json:"pin,omitempty"`
 	Check *repo.Check `json:"check,omitempty"`
 	Drill *repo.Drill `json:"drill,omitempty"`
+}
+
+// verifiedDoc is a verification made just now.
+type verifiedDoc struct {
+	Level      string  `json:"level"`
+	Engine     string  `json:"engine"`
+	Seconds    float64 `json:"seconds"`
+	Assertions int     `json:"assertions"`
 }
 
 // newBackupDoc leaves no list nil, so that none becomes null.
@@ -57,6 +70,7 @@ func newBackupDoc(m *repo.Manifest) backupDoc {
 	}
 	if v := m.Verification; v != nil {
 		doc.Tables = append(doc.Tables, v.Tables...)
+		doc.Level, doc.Engine = v.Level, v.Engine
 		if doc.Reason == "" {
 			doc.Reason = v.Reason
 		}
@@ -79,16 +93,41 @@ func (d *backupDoc) write(w io.Writer) error {
 		{"database", d.Database},
 		{"state", string(d.State)},
 		{"reason", d.Reason},
-		{"rule", fmt.Sprintf("%s (attempt %d)", d.Rule, d.Attempts)},
+		{"verified", verifiedText(d.Verified)},
+		{"proved", provedText(d.Level, d.Engine)},
+		{"rule", fmt.Sprintf("%s, attempt %d", d.Rule, d.Attempts)},
 		{"tags", strings.Join(d.Tags, " ")},
 		{"size", humanBytes(d.Bytes)},
-		{"tables", fmt.Sprintf("%d, %d rows", len(d.Tables), d.rows())},
-		{"time", fmt.Sprintf("%.1fs, of which the copy %.1fs", d.DurationSeconds, d.CopySeconds)},
+		{"contents", fmt.Sprintf("%d tables, %d rows", len(d.Tables), d.rows())},
+		{"taken in", fmt.Sprintf("%s, copy %s", humanSeconds(d.DurationSeconds), humanSeconds(d.CopySeconds))},
 	}
 	for _, p := range d.Pruned {
 		fields = append(fields, field{"pruned", p.ID + ": " + p.Reason})
 	}
 	return writeFields(w, fields)
+}
+
+// verifiedText tells of a verification made just now, provedText of the deepest
+// one on record, which a shallower one leaves as it is.
+func verifiedText(v *verifiedDoc) string {
+	if v == nil {
+		return ""
+	}
+	text := "now at level " + v.Level
+	if v.Assertions > 0 {
+		text += fmt.Sprintf(", %d assertions", v.Assertions)
+	}
+	return text + ", in " + humanSeconds(v.Seconds)
+}
+
+func provedText(level, engine string) string {
+	switch {
+	case level == "":
+		return ""
+	case engine == "":
+		return "level " + level
+	}
+	return "level " + level + ", by DuckDB " + engine
 }
 
 // extra is a column that is there where any backup has something to show in it.

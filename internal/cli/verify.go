@@ -114,6 +114,10 @@ func (a *app) verify(s *stored, db *config.Database) error {
 	}()
 	m := reading.Manifest()
 	v, verdict := a.runVerify(r, m, db)
+	asked := 0
+	if v != nil {
+		asked = len(v.Assertions)
+	}
 	changes, err := settle(m, v, verdict)
 	if changes {
 		if updateErr := r.Update(m.Database, m.ID, func(now *repo.Manifest) error {
@@ -128,6 +132,9 @@ func (a *app) verify(s *stored, db *config.Database) error {
 		return err
 	}
 	doc := newBackupDoc(m)
+	if v != nil {
+		doc.Verified = &verifiedDoc{Level: v.Level, Engine: v.Engine, Seconds: v.Seconds, Assertions: asked}
+	}
 	if err := a.result(&doc, doc.write); err != nil {
 		return err
 	}
