@@ -20,7 +20,7 @@ var (
 	Network      = &Kind{Name: "Network", Retry: false, Exit: ExitFailed, Hint: "run the worker on the machine that writes the database; or set copy.allow_network: true if nobody else has the file system mounted"}
 	WrongKey     = &Kind{Name: "WrongKey", Retry: false, Exit: ExitFailed, Hint: "name a file with the key that the service opens the database with: key_file in the configuration, --key-file here"}
 	ManyNames    = &Kind{Name: "ManyNames", Retry: true, Exit: ExitFailed, Hint: "name the path that the service opens the database by, with its WAL beside it, or remove the file's other names"}
-	Busy         = &Kind{Name: "Busy", Retry: true, Exit: ExitFailed, Hint: "another backup of this database is running: wait for it, or stop it with 'starter stop'"}
+	Busy         = &Kind{Name: "Busy", Retry: true, Exit: ExitFailed, Hint: "something else is at work on this database: wait for it; 'starter stop' stops a backup"}
 
 	// The repository.
 	RepoMissing     = &Kind{Name: "RepoMissing", Retry: false, Exit: ExitNotFound, Hint: "create the repository directory, or mount the disk that holds it"}
