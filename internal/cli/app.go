@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -44,10 +45,21 @@ func Main(ctx context.Context, args []string, in io.Reader, out, errOut io.Write
 		// Cobra stops at the first wrong flag and may not have reached --json.
 		a.json = a.json || asksForJSON(args)
 		if failure.Of(err) == failure.Unexpected {
-			err = usagef("%w", err)
+			err = usagef("%s", plainly(err.Error()))
 		}
 	}
 	return a.fail(err)
+}
+
+var (
+	exclusive   = regexp.MustCompile(`^if any flags in the group \[.*\] are set none of the others can be; \[(\S+) (\S+)\] were all set$`)
+	oneRequired = regexp.MustCompile(`^at least one of the flags in the group \[(\S+) (\S+)\] is required$`)
+)
+
+// plainly says what Cobra says of two flags in fewer words.
+func plainly(text string) string {
+	text = exclusive.ReplaceAllString(text, "--$1 and --$2 exclude each other")
+	return oneRequired.ReplaceAllString(text, "--$1 or --$2 is needed")
 }
 
 func asksForJSON(args []string) bool {

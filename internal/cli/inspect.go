@@ -28,7 +28,12 @@ without its key, only the main header and the lengths of the WAL can be seen.`,
 		Example: `  starter inspect /var/lib/shop/shop.duckdb
   starter inspect /var/lib/shop/shop.duckdb --key-file /etc/shop.key
   starter inspect /var/lib/shop/shop.duckdb --json`,
-		Args: cobra.ExactArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usagef("%d files named: inspect takes one", len(args))
+			}
+			return nil
+		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			secret, err := config.ReadKeyFile(keyFile)
 			if err != nil {

@@ -64,6 +64,12 @@ With --grace what is removed goes to the trash for that long: --trash lists it,
 	fl.Lookup("confirm").NoOptDefVal = confirmNow
 	fl.BoolVar(&f.force, "force", false, "remove even more than half of the backups")
 	fl.BoolVar(&f.trash, "trash", false, "list what was removed and can be brought back")
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 1 && hashPattern.MatchString(args[0]) && cmd.Flags().Changed("confirm") {
+			return usagef("--confirm %s: the hash is a part of the flag: write --confirm=%s", args[0], args[0])
+		}
+		return noArgs(cmd, args)
+	}
 	return cmd
 }
 

@@ -77,7 +77,7 @@ func guard(a *app, cmd *cobra.Command) {
 		guard(a, sub)
 	}
 	if cmd.Args == nil {
-		cmd.Args = cobra.NoArgs
+		cmd.Args = noArgs
 	}
 	if cmd.HasSubCommands() && cmd.RunE == nil {
 		cmd.Args = cobra.ArbitraryArgs
@@ -96,6 +96,14 @@ func guard(a *app, cmd *cobra.Command) {
 		a.started = true
 		return run(cmd, args)
 	}
+}
+
+// noArgs is for the commands that take flags only.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("unexpected argument %q: %q takes flags only", args[0], cmd.CommandPath())
+	}
+	return nil
 }
 
 // names lists the commands that can be typed after cmd.
