@@ -37,10 +37,10 @@ const (
 const long = `Back up DuckDB databases that another process holds open, with a Temporal server
 and its Web UI inside this one process.
 
-It takes a first backup at once, shows it, and goes on taking one by the
-schedule until it is stopped, and trying a restore out now and then. Started again, also after a crash, it goes on
-where it was. Without --database or --config it makes a sample database that a
-second process keeps writing, and backs that up.
+It takes a first backup at once, shows it, and goes on taking one by the schedule
+until it is stopped, and trying a restore out now and then. Started again, also
+after a crash, it goes on where it was. Without --database or --config it makes a
+sample database that a second process keeps writing, and backs that up.
 
 Everything is kept below --data: backups in backups/, Temporal's state in a
 SQLite file, logs. SQLite is for one machine; for more, run Temporal itself and
@@ -62,18 +62,18 @@ func newCommand(run func(o *options) error) *cobra.Command {
 		RunE:              func(*cobra.Command, []string) error { return run(o) },
 	}
 	f := cmd.Flags()
-	f.StringArrayVar(&o.databases, "database", nil, "database to back up, PATH or NAME=PATH (repeatable)")
-	f.StringVar(&o.configFile, "config", "", "the worker's configuration file, instead of --database and --repository")
-	f.StringVar(&o.repository, "repository", "", "directory of the backups (default: backups below --data)")
-	f.StringVar(&o.data, "data", defaultData, "directory of everything that is kept")
-	f.StringVar(&o.cron, "cron", weekly, "when to back up, as a cron expression")
-	f.StringVar(&o.drillCron, "drill-cron", drillWeekly, "when to try a restore out, as a cron expression; empty: never")
-	f.StringVar(&o.timezone, "timezone", "UTC", "time zone of --cron and --drill-cron")
-	f.IntVar(&o.port, "port", 7233, "Temporal's port on 127.0.0.1, 0 for any")
-	f.IntVar(&o.uiPort, "ui-port", 8233, "the Web UI's port on 127.0.0.1, 0 for any")
+	f.StringArrayVar(&o.databases, "database", nil, "`NAME=PATH` or PATH of a database to back up, repeatable")
+	f.StringVar(&o.configFile, "config", "", "configuration `FILE` of the worker, instead of --database and --repository")
+	f.StringVar(&o.repository, "repository", "", "`DIR` that holds the backups (default: backups below --data)")
+	f.StringVar(&o.data, "data", defaultData, "`DIR` of everything that is kept")
+	f.StringVar(&o.cron, "cron", weekly, "`CRON` expression of the backups")
+	f.StringVar(&o.drillCron, "drill-cron", drillWeekly, "`CRON` expression of the restore drills; empty: never")
+	f.StringVar(&o.timezone, "timezone", "UTC", "`ZONE` of --cron and --drill-cron")
+	f.IntVar(&o.port, "port", 7233, "`PORT` of Temporal on 127.0.0.1, 0 for any")
+	f.IntVar(&o.uiPort, "ui-port", 8233, "`PORT` of the Web UI on 127.0.0.1, 0 for any")
 	f.BoolVar(&o.noUI, "no-ui", false, "leave the Web UI out")
 	f.BoolVar(&o.once, "once", false, "end after the first backup")
-	f.StringVar(&o.logFormat, "log-format", "text", "form of the log files, text or json")
+	f.StringVar(&o.logFormat, "log-format", "text", "`FORM` of the log files, text or json")
 	cmd.SetUsageTemplate(cmd.UsageTemplate() + `
 Exit status: 0 done, 1 failed, 2 wrong usage or configuration, 4 the backup is bad,
 5 not found, 130 interrupted.
