@@ -70,14 +70,10 @@ var (
 		WaitForCancellation:    true,
 		RetryPolicy:            retry(2*time.Second, 2*time.Minute, 10),
 	}
-	recordOptions = workflow.ActivityOptions{
-		StartToCloseTimeout:    10 * time.Minute,
-		ScheduleToStartTimeout: workerWait,
-		ScheduleToCloseTimeout: time.Hour,
-		HeartbeatTimeout:       job.HeartbeatTimeout,
-		RetryPolicy:            retry(time.Second, time.Minute, 10),
-	}
-	abandonOptions = workflow.ActivityOptions{
+	// Both end a run, also one that is being cancelled.
+	recordOptions, abandonOptions = lastOptions, lastOptions
+
+	lastOptions = workflow.ActivityOptions{
 		StartToCloseTimeout:    10 * time.Minute,
 		ScheduleToStartTimeout: workerWait,
 		ScheduleToCloseTimeout: time.Hour,

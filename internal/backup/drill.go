@@ -41,30 +41,49 @@ func (r *Runner) scratch(d *config.Database, run string) (*repo.Staging, error) 
 	return in.Stage(d.Name, "drill-"+run)
 }
 
-// DrillRestore restores the backup to the scratch directory of the run. What an
-// attempt before left there is made anew.
-func (r *Runner) DrillRestore(ctx context.Context, in job.DrillStepInput, progress func(job.Progress)) (res job.DrillRestoreResult, err error) {
+// drillStep is what a step of a drill works on. Its scratch directory is locked
+// until the step closes it.
+type drillStep struct {
+	*repo.Staging
+	database *config.Database
+	manifest *repo.Manifest
+}
+
+func (r *Runner) drillStep(in job.DrillStepInput) (*drillStep, error) {
 	d, err := r.database(in.Database)
 	if err != nil {
-		return res, err
+		return nil, err
+	}
+	m, err := r.Repo.Get(d.Name, in.ID)
+	if err != nil {
+		return nil, err
 	}
 	scratch, err := r.scratch(d, in.Run)
 	if err != nil {
-		return res, err
+		return nil, err
 	}
-	defer func() { err = errors.Join(err, scratch.Close()) }()
-	m, err := r.Repo.Get(d.Name, in.ID)
+	return &drillStep{scratch, d, m}, nil
+}
+
+// file is the path of the restored database.
+func (s *drillStep) file() string { return filepath.Join(s.Dir(), mainFile(s.manifest)) }
+
+// DrillRestore restores the backup to the scratch directory of the run. What an
+// attempt before left there is made anew.
+func (r *Runner) DrillRestore(ctx context.Context, in job.DrillStepInput, progress func(job.Progress)) (res job.DrillRestoreResult, err error) {
+	s, err := r.drillStep(in)
 	if err != nil {
 		return res, err
 	}
-	for _, f := range m.Files {
-		if err := r.removeIfThere(filepath.Join(scratch.Dir(), f.Name)); err != nil {
+	defer func() { err = errors.Join(err, s.Close()) }()
+	for _, f := range s.manifest.Files {
+		if err := r.removeIfThere(filepath.Join(s.Dir(), f.Name)); err != nil {
 			return res, err
 		}
 	}
 	meter := newMeter("drill", progress)
 	restored, err := restore.Run(ctx, restore.Request{
-		FS: r.fs, Repo: r.Repo, Database: d.Name, Backup: in.ID, Target: filepath.Join(scratch.Dir(), mainFile(m)),
+		FS: r.fs, Repo: r.Repo, Database: s.database.Name, Backup: in.ID, Target: s.file(),
 		Progress: func(done, total int64) { meter.report("restore", 1, done, total) },
 	})
 	if err != nil {
@@ -92,25 +111,18 @@ func (r *Runner) removeIfThere(name string) error {
 // DrillVerify proves the restored files as a backup is proved, and that they
 // hold what the backup held when it was verified. BackupBad if not.
 func (r *Runner) DrillVerify(ctx context.Context, in job.DrillStepInput, progress func(job.Progress)) (res job.DrillVerifyResult, err error) {
-	d, err := r.database(in.Database)
+	s, err := r.drillStep(in)
 	if err != nil {
 		return res, err
 	}
-	scratch, err := r.scratch(d, in.Run)
-	if err != nil {
-		return res, err
-	}
-	defer func() { err = errors.Join(err, scratch.Close()) }()
-	m, err := r.Repo.Get(d.Name, in.ID)
-	if err != nil {
-		return res, err
-	}
-	if _, err := r.fs.Lstat(filepath.Join(scratch.Dir(), mainFile(m))); err != nil {
+	defer func() { err = errors.Join(err, s.Close()) }()
+	m := s.manifest
+	if _, err := r.fs.Lstat(s.file()); err != nil {
 		return res, fmt.Errorf("the restored files of the drill are gone: %w", err) // no fault of the backup's
 	}
-	v, err := r.verification(ctx, d, proof{m, scratch.Dir(), d.Drill.Level, scratch.Dir()}, newMeter("drill", progress))
+	v, err := r.verification(ctx, s.database, proof{m, s.Dir(), s.database.Drill.Level, s.Dir()}, newMeter("drill", progress))
 	if v != nil {
-		err = errors.Join(err, r.keepEvidence(scratch.Dir(), v))
+		err = errors.Join(err, r.keepEvidence(s.Dir(), v))
 	}
 	if errors.Is(err, verify.ErrStructure) {
 		return res, failure.Errorf(failure.DrillFailed, "backup %s was restored and cannot be opened here: %w", m.ID, err)

@@ -1,9 +1,9 @@
 package cli
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -145,12 +145,13 @@ func (a *app) verify(s *stored, db *config.Database) error {
 }
 
 func (a *app) runVerify(r *repo.Repo, m *repo.Manifest, db *config.Database) (v *repo.Verification, err error) {
-	scratch, err := os.MkdirTemp("", "canvasback-verify-")
+	// In the repository, where the next run sweeps what a kill leaves.
+	scratch, err := r.Stage(m.Database, "verify-by-hand-"+rand.Text())
 	if err != nil {
-		return nil, failure.Errorf(failure.Engine, "a scratch directory: %w", err)
+		return nil, err
 	}
 	defer func() {
-		if rmErr := os.RemoveAll(scratch); rmErr != nil {
+		if rmErr := scratch.Discard(); rmErr != nil {
 			a.notef("%v", rmErr)
 		}
 	}()
@@ -168,7 +169,7 @@ func (a *app) runVerify(r *repo.Repo, m *repo.Manifest, db *config.Database) (v 
 	bar := a.progress()
 	defer bar.end()
 	v, err = verify.Run(a.ctx, verify.Request{
-		FS: vfs.OS(), Dir: r.BackupDir(m.Database, m.ID), Manifest: m, Key: key, Level: db.Verify.Level, Scratch: scratch,
+		FS: vfs.OS(), Dir: r.BackupDir(m.Database, m.ID), Manifest: m, Key: key, Level: db.Verify.Level, Scratch: scratch.Dir(),
 		MemoryLimit: db.Verify.MemoryLimit, Threads: db.Verify.Threads, Timeout: time.Duration(db.Verify.Timeout),
 		Command: db.Engine.Command, Assertions: assertions,
 		Progress: func(phase string, done, total int64) {
