@@ -111,6 +111,8 @@ func (m *massacre) commands() []command {
 		{name: "verify", args: append([]string{"verify"}, shop...)},
 		{name: "restore", args: append([]string{"restore", "--keep-old", "--target", m.target()}, shop...)},
 		{name: "prune", args: append([]string{"prune", "--confirm", "--keep-last", strconv.Itoa(keptByPrune)}, shop...)},
+		{name: "check", args: append([]string{"check"}, shop...)},
+		{name: "drill", args: append([]string{"drill", "--local"}, shop...)},
 		{name: "backup", args: backup},
 		{name: "prune to the trash", args: append([]string{"prune", "--confirm", "--grace", "30d", "--keep-last", strconv.Itoa(keptByPrune)}, shop...)},
 	}

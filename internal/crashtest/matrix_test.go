@@ -62,10 +62,10 @@ func report(t *testing.T, cells []*cell, least map[string]int) {
 
 // leastPoints of a fault in each operation: fewer mean that the sweep no
 // longer sees what it is there for.
-var leastPoints = map[string]int{"copy": 20, "commit": 15, "verify": 10, "prune": 10, "sweep": 20, "trash": 20, "untrash": 20, "pin": 20, "restore": 20, "backup": 60}
+var leastPoints = map[string]int{"copy": 20, "commit": 15, "verify": 10, "prune": 10, "sweep": 20, "trash": 20, "untrash": 20, "pin": 20, "check": 20, "restore": 20, "backup": 60}
 
 // leastFull is that of a full disk. A sweep takes no space.
-var leastFull = map[string]int{"copy": 20, "commit": 5, "verify": 5, "prune": 3, "sweep": 0, "trash": 4, "untrash": 0, "pin": 8, "restore": 10, "backup": 30}
+var leastFull = map[string]int{"copy": 20, "commit": 5, "verify": 5, "prune": 3, "sweep": 0, "trash": 4, "untrash": 0, "pin": 8, "check": 8, "restore": 10, "backup": 30}
 
 // stage is a world ready for one operation.
 type stage struct {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"canvasback/internal/check"
 	"canvasback/internal/hotcopy"
 	"canvasback/internal/job"
 	"canvasback/internal/repo"
@@ -97,6 +98,12 @@ func operations() []operation {
 			done: world.wantNotes,
 		},
 		{
+			name:    "check",
+			prepare: nothing,
+			do:      world.check,
+			done:    world.wantChecked,
+		},
+		{
 			name:     "restore",
 			prepare:  nothing,
 			restores: runOf(versions-1) + "-1",
@@ -133,6 +140,34 @@ func (w world) onOldest(do func(r *repo.Repo, id string) error) error {
 		return err
 	}
 	return do(r, m.ID)
+}
+
+func (w world) check() error {
+	r, err := repo.Open(w.fs, w.repository())
+	if err != nil {
+		return err
+	}
+	_, err = check.Run(context.Background(), check.Request{
+		FS: w.fs, Repo: r, Databases: []string{"shop"}, Key: func(string) (string, error) { return "", nil }, Now: w.now,
+	})
+	return err
+}
+
+// wantChecked wants every backup to have been read and found good.
+func (w world) wantChecked() error {
+	r, err := repo.Open(w.fs, w.repository())
+	if err != nil {
+		return err
+	}
+	list, err := r.List("shop")
+	for _, m := range list {
+		notes, noteErr := r.Notes("shop", m.ID)
+		err = errors.Join(err, noteErr)
+		if notes.Check == nil || !notes.Check.Passed {
+			err = errors.Join(err, fmt.Errorf("backup %s was not checked", m.ID))
+		}
+	}
+	return err
 }
 
 func (w world) untrash() error {
