@@ -36,7 +36,7 @@ var (
 	UnknownDatabase = &Kind{Name: "UnknownDatabase", Retry: false, Exit: ExitNotFound, Hint: "name a database that the repository ('starter list' shows them) or the worker's configuration has"}
 
 	// The verdict.
-	BackupBad = &Kind{Name: "BackupBad", Retry: false, Exit: ExitBad, Hint: "the copy did not pass verification and is set aside as failed; older verified backups are untouched"}
+	BackupBad = &Kind{Name: "BackupBad", Retry: false, Exit: ExitBad, Hint: "the backup did not pass and does not count (failed, or rotten where it passed before); other verified backups are untouched"}
 	// What the engine could not decide: the copy is neither proved nor bad.
 	VerifyTimeout = &Kind{Name: "VerifyTimeout", Retry: false, Exit: ExitFailed, Hint: "the backup is kept and not verified: raise verify.timeout, or lower verify.level, and run 'starter verify'"}
 	VerifyMemory  = &Kind{Name: "VerifyMemory", Retry: false, Exit: ExitFailed, Hint: "the backup is kept and not verified: raise verify.memory_limit or lower verify.threads, free memory, and run 'starter verify'"}
