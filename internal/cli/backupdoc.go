@@ -171,7 +171,11 @@ func firstWords(d *backupDoc) string {
 	if d.State == repo.StateVerified {
 		return ""
 	}
-	reason := []rune(strings.Join(strings.Fields(d.Reason), " "))
+	text := strings.TrimPrefix(d.Reason, "the backup is bad: ")
+	if _, after, found := strings.Cut(text, d.ID+"/"); found {
+		text = after // the path of its directory says nothing here
+	}
+	reason := []rune(strings.Join(strings.Fields(text), " "))
 	if len(reason) > most {
 		return string(reason[:most]) + "..."
 	}

@@ -54,7 +54,10 @@ func choose(r *repo.Repo, database, id string, at time.Time, allowUnverified boo
 // AsOf says in words which state of the database the backup holds.
 func (c Choice) AsOf() string {
 	const form = "2006-01-02 15:04:05 MST"
-	text := c.Started.Format(form) + " to " + c.Finished.Format(form)
+	text := c.Finished.Format(form)
+	if started := c.Started.Format(form); started != text {
+		text = started + " to " + text
+	}
 	if c.BeforeSeconds > 0 {
 		text += fmt.Sprintf(", %s before the time asked for", time.Duration(c.BeforeSeconds*float64(time.Second)).Round(time.Second))
 	}
