@@ -247,6 +247,9 @@ func (s *sweep) backups(dbDir string) {
 // of a whole backup.
 func (s *sweep) leftovers(dir string) {
 	entries, err := s.repo.fs.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return // removed just now
+	}
 	if err != nil {
 		s.fail(writeError(err, "list %s", dir))
 		return
@@ -297,27 +300,35 @@ func (s *sweep) oldFile(path string) {
 }
 
 // old reports whether neither the directory nor anything directly in it was
-// modified since the limit.
+// modified since the limit. What goes meanwhile is somebody's, and so not old.
 func (s *sweep) old(dir string) (bool, error) {
-	info, err := s.repo.fs.Lstat(dir)
-	if err != nil {
-		return false, writeError(err, "look at %s", dir)
-	}
-	if !info.ModTime.Before(s.before) {
-		return false, nil
+	old, err := s.oldEntry(dir)
+	if err != nil || !old {
+		return false, err
 	}
 	entries, err := s.repo.fs.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
 	if err != nil {
 		return false, writeError(err, "list %s", dir)
 	}
 	for _, e := range entries {
-		info, err := s.repo.fs.Lstat(filepath.Join(dir, e.Name()))
-		if err != nil {
-			return false, writeError(err, "look at %s", filepath.Join(dir, e.Name()))
-		}
-		if !info.ModTime.Before(s.before) {
-			return false, nil
+		old, err := s.oldEntry(filepath.Join(dir, e.Name()))
+		if err != nil || !old {
+			return false, err
 		}
 	}
 	return true, nil
+}
+
+func (s *sweep) oldEntry(path string) (bool, error) {
+	info, err := s.repo.fs.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, writeError(err, "look at %s", path)
+	}
+	return info.ModTime.Before(s.before), nil
 }
