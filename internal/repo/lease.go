@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -22,6 +20,9 @@ type Lease struct {
 	run  string
 	lock vfs.File // nil: released
 }
+
+// maxRecordBytes bounds what is read of a record into memory.
+const maxRecordBytes = 64 << 10
 
 // record is the content of <database>/.run. Run may go on, and no other may
 // begin, before Until.
@@ -117,17 +118,12 @@ func (l *Lease) write(until time.Time) error {
 // read returns the record, a zero one if there is none.
 func (l *Lease) read() (record, error) {
 	name := filepath.Join(l.dir, recordName)
-	f, err := l.repo.fs.OpenFile(name, os.O_RDONLY, 0)
+	data, err := l.repo.readSmall(name, maxRecordBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return record{}, nil
 	}
 	if err != nil {
-		return record{}, writeError(err, "read %s", name)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, 64<<10))
-	if err != nil {
-		return record{}, writeError(err, "read %s", name)
+		return record{}, err
 	}
 	var rec record
 	dec := json.NewDecoder(bytes.NewReader(data))
