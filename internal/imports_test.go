@@ -56,6 +56,7 @@ var allowed = map[string][]string{
 	"internal":                   {},
 	"internal/crashtest":         {},
 	"internal/engine/enginetest": {"internal/duckfile", "internal/engine"},
+	"internal/repo/storetest":    {"internal/failure", "internal/repo", "internal/vfs", "internal/vfs/vfstest"},
 	"internal/livetest":          {"internal/engine", "internal/hotcopy", "internal/vfs"},
 	"internal/vfs/mounttest":     {},
 	"internal/vfs/vfstest":       {"internal/vfs"},
