@@ -141,6 +141,29 @@ func (p *Pruning) Remove(ctx context.Context, may func(repo.Manifest) bool) (Pru
 
 // remove removes one backup, unless something keeps it after all, which it says.
 func (p *Pruning) remove(m repo.Manifest, reason string) (stays string, err error) {
+	grace := p.Policy.Grace.After(p.now).Sub(p.now)
+	if m.State == repo.StateFailed {
+		grace = 0
+	}
+	err = p.repo.TrashIf(p.database, m.ID, reason, p.now, grace, func() (err error) {
+		if stays, err = p.changed(m); err == nil && stays != "" {
+			err = errStays
+		}
+		return err
+	})
+	switch {
+	case errors.Is(err, errStays):
+		return stays, nil
+	case failure.Of(err) == failure.UnknownBackup:
+		return "", nil // somebody else has removed it
+	}
+	return "", err
+}
+
+var errStays = errors.New("the backup stays")
+
+// changed says why a backup that would go stays.
+func (p *Pruning) changed(m repo.Manifest) (stays string, err error) {
 	// A pin needs no lease: it may have been set since the plan was made.
 	pin, there, err := p.pin(m.ID)
 	was, pinned := p.pins[m.ID]
@@ -150,13 +173,7 @@ func (p *Pruning) remove(m repo.Manifest, reason string) (stays string, err erro
 	case pin != nil && (!pinned || was.String() != pin.String()):
 		return fmt.Sprintf("pinned by %s since the plan was made: %s", pin.Owner, pin.Reason), nil
 	}
-	if stays, err := p.overtaken(m); err != nil || stays != "" {
-		return stays, err
-	}
-	if m.State == repo.StateFailed {
-		return "", p.repo.Remove(p.database, m.ID)
-	}
-	return "", p.repo.Trash(p.database, m.ID, reason, p.now, p.Policy.Grace.After(p.now).Sub(p.now))
+	return p.overtaken(m)
 }
 
 // overtaken says why a backup that would go stays, now that a verification by

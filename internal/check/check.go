@@ -126,11 +126,13 @@ func candidates(r *repo.Repo, database string) ([]candidate, error) {
 			continue
 		}
 		problems = errors.Join(problems, err)
-		c := candidate{database: database, id: m.ID}
+		// The copy was hashed while it was made: a new backup does not push itself
+		// before those that wait.
+		c := candidate{database: database, id: m.ID, read: m.Finished}
 		for _, f := range m.Files {
 			c.bytes += f.Bytes
 		}
-		if v := m.Verification; v != nil && (m.State == repo.StateVerified || m.State == repo.StateStructure) {
+		if v := m.Verification; v != nil && v.At.After(c.read) && (m.State == repo.StateVerified || m.State == repo.StateStructure) {
 			c.read = v.At
 		}
 		if k := notes.Check; k != nil {

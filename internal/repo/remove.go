@@ -33,15 +33,20 @@ func (r *Repo) Remove(database, id string) error {
 	if !found {
 		return failure.Errorf(failure.UnknownBackup, "repository %s has no backup %s of %s", r.dir, id, database)
 	}
-	return r.remove(database, id)
+	return r.remove(database, id, nil)
 }
 
 // remove takes a backup's directory away, whole or without a manifest, unless
-// somebody reads it.
-func (r *Repo) remove(database, id string) error {
+// somebody reads it or still, which may be nil, fails.
+func (r *Repo) remove(database, id string, still func() error) error {
 	var gone string
 	var lock vfs.File
 	err := r.editing(database, func() (err error) {
+		if still != nil {
+			if err := still(); err != nil {
+				return err
+			}
+		}
 		if lock, err = r.lockOut(database, id); err != nil {
 			return err
 		}
@@ -233,7 +238,7 @@ func (s *sweep) backups(dbDir string) {
 				s.fail(err)
 				continue
 			}
-			err = s.repo.remove(s.database, e.Name())
+			err = s.repo.remove(s.database, e.Name(), nil)
 			if kind := failure.Of(err); kind != failure.UnknownBackup && kind != failure.Reading {
 				s.done(path, err) // else gone already, or somebody's after all
 			}

@@ -35,10 +35,25 @@ type removal struct {
 // it, UnknownBackup; RepoCorrupt for a manifest that cannot be read, which only
 // Remove removes.
 func (r *Repo) Trash(database, id, reason string, now time.Time, grace time.Duration) error {
+	return r.TrashIf(database, id, reason, now, grace, nil)
+}
+
+// TrashIf is Trash, unless still fails, whose error it returns. While still is
+// asked and the backup goes, nobody changes a manifest, a pin or another note of
+// the database, so what still has read holds; it must not change any itself.
+func (r *Repo) TrashIf(database, id, reason string, now time.Time, grace time.Duration, still func() error) error {
 	if grace <= 0 {
-		return r.Remove(database, id)
+		if err := r.mustHave(database, id); err != nil {
+			return err
+		}
+		return r.remove(database, id, still)
 	}
 	return r.editBackup(database, id, func(dir string) error {
+		if still != nil {
+			if err := still(); err != nil {
+				return err
+			}
+		}
 		if _, err := r.load(database, id); err != nil {
 			return err
 		}
