@@ -3,6 +3,7 @@ package repo
 import (
 	"errors"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -48,6 +49,20 @@ func (r *Repo) editing(database string, edit func() error) (err error) {
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
 	return edit()
+}
+
+// ensureEdit makes the lock file of editing before there is anything to edit:
+// on a disk that is full by then it could not be made, and no backup removed.
+func (r *Repo) ensureEdit(dbDir string) error {
+	name := filepath.Join(dbDir, editName)
+	f, err := r.fs.OpenFile(name, os.O_RDWR|os.O_CREATE, filePerm)
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil {
+		return writeError(err, "make %s", name)
+	}
+	return nil
 }
 
 // lockBackup locks the directory of a backup itself: shared for those who read

@@ -29,7 +29,10 @@ func (r *Repo) Stage(database, key string) (*Staging, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := ensureDir(r.fs, filepath.Join(dbDir, stagingName)); err != nil {
+	if err := r.ensureEdit(dbDir); err != nil {
+		return nil, err
+	}
+	if err := ensureDir(r.fs, filepath.Join(dbDir, stagingName)); err != nil { // syncs the name of the lock too
 		return nil, err
 	}
 	dir := filepath.Join(dbDir, stagingName, stagingDirName(key))
