@@ -77,6 +77,9 @@ func (r *Repo) straysOf(database, id string) ([]string, error) {
 	data, err := r.readSmall(sums, maxManifestBytes)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+		if there, err := realDir(r.fs, dir); err != nil || !there {
+			return nil, err // removed just now
+		}
 		strays = append(strays, sums+": is missing")
 	case err != nil:
 		return strays, err

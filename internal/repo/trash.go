@@ -162,9 +162,23 @@ func (r *Repo) trashed(database, id string) (*Trashed, error) {
 	return &Trashed{Manifest: *m, At: why.At, Until: why.Until, Reason: why.Reason}, nil
 }
 
+// removal reads why and until when the directory is in the trash; fs.ErrNotExist
+// if the directory is not there, as when it was taken out just now.
 func (r *Repo) removal(dir string) (removal, error) {
 	var why removal
 	found, err := r.readNote(dir, removedName, &why)
+	if err != nil || found {
+		return why, err
+	}
+	there, err := realDir(r.fs, dir)
+	if err == nil {
+		err = absent(dir, there)
+	}
+	if err != nil {
+		return why, err
+	}
+	// Once more: it may have been taken out and thrown away anew in between.
+	found, err = r.readNote(dir, removedName, &why)
 	if err == nil && !found {
 		err = failure.Errorf(failure.RepoCorrupt, "%s has no %s, which says until when it is kept", dir, removedName)
 	}
@@ -215,6 +229,9 @@ func (s *sweep) trash(dir string, now time.Time) {
 	for _, id := range ids {
 		path := filepath.Join(dir, id)
 		why, err := s.repo.removal(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // freed, or back in the list, just now
+		}
 		if err != nil {
 			s.fail(err)
 			continue

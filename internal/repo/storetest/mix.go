@@ -87,7 +87,10 @@ func (w *worker) on(rng *rand.Rand, id string) error {
 		_, err := w.repo.Notes(database, id)
 		return err
 	case p < 77:
-		_, err := w.repo.Strays(database)
+		strays, err := w.repo.Strays(database)
+		if len(strays) > 0 {
+			err = errors.Join(err, fmt.Errorf("strays %v", strays))
+		}
 		return err
 	case p < 92:
 		w.say("removing", id)
