@@ -116,11 +116,14 @@ func testTrust(t *testing.T, o Options) {
 		"unknown field":       strings.Replace(own, `"schema": 1`, `"schema": 1, "more": 1`, 1),
 		"name of a path":      strings.ReplaceAll(own, `"shop.duckdb"`, `"../shop.duckdb"`),
 		"its own name":        strings.ReplaceAll(own, `"shop.duckdb"`, `"manifest.json"`),
-		"huge":                own + strings.Repeat(" ", 65<<20),
+		"huge":                own + "\n",
 	} {
 		require.NotEqual(t, own, text, what)
 		require.NoError(t, s.FS.MkdirAll(dir, 0o700))
 		require.NoError(t, put(s.FS, filepath.Join(dir, manifestName), text))
+		if what == "huge" {
+			resize(t, s, filepath.Join(dir, manifestName), 65<<20) // with a hole, in so far as there is one
+		}
 		list, err := r.List(database)
 		requireKind(t, failure.RepoCorrupt, err, what)
 		require.ErrorContains(t, err, id, what)
@@ -233,4 +236,12 @@ func testLinks(t *testing.T, o Options) {
 	require.NoError(t, pipe(filepath.Join(s.Dir, database, ".run")))
 	_, err = r.Acquire(database, "run-1", start)
 	requireKind(t, failure.RepoCorrupt, err, "a pipe for the record, which nobody writes to")
+}
+
+func resize(t testing.TB, s Store, name string, size int64) {
+	t.Helper()
+	f, err := s.FS.OpenFile(name, os.O_RDWR, 0)
+	require.NoError(t, err)
+	require.NoError(t, f.Truncate(size))
+	require.NoError(t, f.Close())
 }

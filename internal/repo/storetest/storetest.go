@@ -66,8 +66,8 @@ func Run(t *testing.T, o Options) {
 		{"lease", testLease},
 		{"killed holders", testKilled},
 		{"faults", testFaults},
-		{"full", testFull},
 		{"mix", testMix},
+		{"full", testFull},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.run(t, o) })
 	}
