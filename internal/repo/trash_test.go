@@ -1,6 +1,8 @@
 package repo
 
 import (
+	"errors"
+	"fmt"
 	"path/filepath"
 	"testing"
 	"time"
@@ -170,4 +172,31 @@ func TestSweepOfTheTrashUnderFailureAndCrash(t *testing.T) {
 	}
 	eachFailure(t, inTrash, sweepAll, func(t testing.TB, mem *vfstest.Mem, err error) { check(t, mem, err == nil) })
 	eachCrash(t, inTrash, sweepAll, check)
+}
+
+// What a removal is decided on cannot change before the backup is gone.
+func TestTrashIf(t *testing.T) {
+	for _, grace := range []time.Duration{0, time.Hour} {
+		mem := newMem(t)
+		r := open(t, mem)
+		m := mustBackup(t, r, "run-1", start, StateVerified)
+		errPinned := errors.New("it is pinned")
+		err := r.TrashIf("shop", m.ID, "test", start, grace, func() error { return errPinned })
+		require.ErrorIs(t, err, errPinned)
+		_, err = r.Get("shop", m.ID)
+		require.NoError(t, err, "it stays")
+
+		pinned := make(chan error, 1)
+		err = r.TrashIf("shop", m.ID, "test", start, grace, func() error {
+			go func() { pinned <- r.SetPin("shop", m.ID, &Pin{Owner: "ann", Reason: "audit", At: start}) }()
+			select {
+			case err := <-pinned:
+				return fmt.Errorf("a pin was set under the removal: %v", err)
+			case <-time.After(50 * time.Millisecond):
+				return nil
+			}
+		})
+		require.NoError(t, err)
+		assert.Equal(t, failure.UnknownBackup, failure.Of(<-pinned), "who pins too late is told")
+	}
 }
