@@ -215,37 +215,6 @@ func TestCommitOnTheMachinesFileSystem(t *testing.T) {
 	requireKind(t, failure.UnknownBackup, err)
 }
 
-func TestSymlinksAreRefused(t *testing.T) {
-	dir, elsewhere := t.TempDir(), t.TempDir()
-	r, err := Open(vfs.OS(), dir)
-	require.NoError(t, err)
-	m := mustBackup(t, r, "run-1", start, StateVerified)
-
-	other := NewID(start.Add(time.Hour), 1, "run-2")
-	require.NoError(t, os.Symlink(r.BackupDir("shop", m.ID), r.BackupDir("shop", other)))
-	list, err := r.List("shop")
-	requireKind(t, failure.RepoCorrupt, err)
-	assert.ErrorContains(t, err, other)
-	assert.Len(t, list, 1)
-	_, err = r.Get("shop", other)
-	requireKind(t, failure.RepoCorrupt, err)
-	requireKind(t, failure.RepoCorrupt, r.Remove("shop", other))
-
-	require.NoError(t, os.Symlink(elsewhere, filepath.Join(dir, "linked")))
-	_, err = r.Stage("linked", "run-1")
-	requireKind(t, failure.RepoCorrupt, err)
-	_, err = r.Acquire("linked", "run-1", start)
-	requireKind(t, failure.RepoCorrupt, err)
-	_, err = r.Sweep("linked", 0, start)
-	requireKind(t, failure.RepoCorrupt, err)
-	dbs, err := r.Databases()
-	requireKind(t, failure.RepoCorrupt, err)
-	assert.Equal(t, []string{"shop"}, dbs)
-	inside, err := os.ReadDir(elsewhere)
-	require.NoError(t, err)
-	assert.Empty(t, inside, "nothing was written through the link")
-}
-
 func TestNamesThatCouldEscapeAreRefused(t *testing.T) {
 	r := open(t, newMem(t))
 	for _, name := range []string{"", ".", "..", "../x", "a/b", "A", ".staging", strings.Repeat("a", 65), "a\n"} {
@@ -284,41 +253,6 @@ func TestIDs(t *testing.T) {
 	assert.Equal(t, id, NewID(start, 42, "run-1"))
 	assert.NotEqual(t, id, NewID(start, 42, "run-2"))
 	assert.True(t, ValidID("20261123T034600Z-i18446744073709551615-1f3a"))
-}
-
-func TestListAndGet(t *testing.T) {
-	mem := newMem(t)
-	r := open(t, mem)
-	list, err := r.List("shop")
-	require.NoError(t, err)
-	assert.Empty(t, list, "no directory yet")
-	_, err = r.Get("shop", Latest)
-	requireKind(t, failure.UnknownDatabase, err)
-
-	c := mustBackup(t, r, "run-3", start.Add(2*time.Hour), StateCopied)
-	_, err = r.Get("shop", Latest)
-	requireKind(t, failure.UnknownBackup, err)
-	a := mustBackup(t, r, "run-1", start, StateVerified)
-	b := mustBackup(t, r, "run-2", start.Add(time.Hour), StateVerified)
-	list, err = r.List("shop")
-	require.NoError(t, err)
-	assert.Equal(t, []Manifest{*a, *b, *c}, list, "oldest first")
-
-	m, err := r.Get("shop", Latest)
-	require.NoError(t, err)
-	assert.Equal(t, b, m, "the newest verified")
-	m, err = r.Get("shop", c.ID)
-	require.NoError(t, err)
-	assert.Equal(t, c, m)
-	m, err = r.FindRun("shop", "run-1")
-	require.NoError(t, err)
-	assert.Equal(t, a, m)
-	m, err = r.FindRun("shop", "run-9")
-	require.NoError(t, err)
-	assert.Nil(t, m)
-	m, err = r.FindRun("other", "run-1")
-	require.NoError(t, err)
-	assert.Nil(t, m)
 }
 
 func TestDamagedManifest(t *testing.T) {

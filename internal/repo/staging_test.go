@@ -14,33 +14,6 @@ import (
 	"canvasback/internal/vfs/vfstest"
 )
 
-func TestStageIsHeldByOne(t *testing.T) {
-	mem := newMem(t)
-	r := open(t, mem)
-	s, err := r.Stage("shop", "run-1")
-	require.NoError(t, err)
-	_, err = r.Stage("shop", "run-1")
-	requireKind(t, failure.Busy, err)
-	assert.ErrorContains(t, err, s.Dir())
-	other, err := r.Stage("shop", "run-2")
-	require.NoError(t, err, "another run has its own")
-	require.NoError(t, other.Close())
-
-	require.NoError(t, put(mem, filepath.Join(s.Dir(), "shop.duckdb"), "half"))
-	require.NoError(t, s.Close())
-	require.NoError(t, s.Close(), "twice is harmless")
-	s, err = r.Stage("shop", "run-1")
-	require.NoError(t, err)
-	assert.Equal(t, "half", get(t, mem, filepath.Join(s.Dir(), "shop.duckdb")), "kept for a resume")
-	require.NoError(t, s.Discard())
-	_, err = mem.Stat(s.Dir())
-	require.Error(t, err)
-	require.ErrorContains(t, s.Commit(manifestOf("run-1", start, StateCopied)), "released")
-	s, err = r.Stage("shop", "run-1")
-	require.NoError(t, err, "after a discard it starts anew")
-	require.NoError(t, s.Close())
-}
-
 func TestCommitRefuses(t *testing.T) {
 	mem := newMem(t)
 	r := open(t, mem)
@@ -66,17 +39,6 @@ func TestCommitRefuses(t *testing.T) {
 	require.NoError(t, mem.Remove(r.BackupDir("shop", m.ID)))
 	require.NoError(t, s.Commit(m), "still held after every refusal")
 	assert.Len(t, checkWhole(t, mem), 1)
-}
-
-func TestCommitOfARunThatIsCommitted(t *testing.T) {
-	mem := newMem(t)
-	first := mustBackup(t, open(t, mem), "run-1", start, StateCopied)
-	again := mustBackup(t, open(t, mem), "run-1", start.Add(time.Hour), StateCopied)
-	assert.Equal(t, first, again, "the manifest becomes that of the existing backup")
-	assert.Len(t, checkWhole(t, mem), 1)
-	entries, err := mem.ReadDir("/repo/shop/.staging")
-	require.NoError(t, err)
-	assert.Empty(t, entries)
 }
 
 func TestUpdate(t *testing.T) {

@@ -216,6 +216,9 @@ func testLinks(t *testing.T, o Options) {
 		_, err = r.Read(database, other)
 		requireKind(t, failure.RepoCorrupt, err, what)
 		requireKind(t, failure.RepoCorrupt, r.Trash(database, other, "", start, time.Hour), what)
+		if info, err := os.Lstat(dir); err != nil || !info.IsDir() {
+			requireKind(t, failure.RepoCorrupt, r.Remove(database, other), what)
+		}
 		require.NoError(t, os.RemoveAll(dir))
 	}
 	elsewhere := t.TempDir()
