@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	"canvasback/internal/failure"
 	"canvasback/internal/repo"
+	"canvasback/internal/vfs/vfstest"
 )
 
 func testUpdate(t *testing.T, o Options) {
@@ -46,7 +48,7 @@ func count(m *repo.Manifest) error { m.Acceptance.Commits++; return nil }
 
 func testConcurrentUpdates(t *testing.T, o Options) {
 	const workers, each = 4, 10
-	s := o.New(t)
+	s := yielding(o.New(t))
 	r := open(t, s)
 	m := mustBackup(t, s, "run-1", start, repo.StateCopied)
 	n := workers
@@ -74,6 +76,13 @@ func testConcurrentUpdates(t *testing.T, o Options) {
 	mustBeClean(t, s)
 }
 
+// yielding lets others run ahead of every operation, which those of a file
+// system in memory are too quick for.
+func yielding(s Store) Store {
+	s.FS = vfstest.Intercept(s.FS, func(vfstest.Op) error { runtime.Gosched(); return nil })
+	return s
+}
+
 // together runs work n times at once.
 func together(t testing.TB, n int, work func(i int) error) {
 	t.Helper()
@@ -88,7 +97,7 @@ func together(t testing.TB, n int, work func(i int) error) {
 
 func testNotes(t *testing.T, o Options) {
 	const each = 8
-	s := o.New(t)
+	s := yielding(o.New(t))
 	r := open(t, s)
 	m := mustBackup(t, s, "run-1", start, repo.StateCopied)
 	pin := &repo.Pin{Owner: "ann", Reason: "audit", At: start}
