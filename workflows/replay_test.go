@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -12,25 +13,29 @@ import (
 	"canvasback/internal/job"
 )
 
-// histories are of real runs on a real server; standalone/e2e records them.
-func histories(t *testing.T) []string {
+// histories are of real runs on a real server, those whose names match;
+// standalone/e2e records them.
+func histories(t *testing.T, names string) []string {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join("testdata", "histories", "*.json"))
+	files, err := filepath.Glob(filepath.Join("testdata", "histories", names+".json"))
 	require.NoError(t, err)
 	require.NotEmpty(t, files, "no histories")
 	return files
 }
 
-func replay(workflowFunc any, file string) error {
+func replay(backup, drill any, file string) error {
 	r := worker.NewWorkflowReplayer()
-	r.RegisterWorkflowWithOptions(workflowFunc, workflow.RegisterOptions{Name: job.BackupWorkflow})
+	r.RegisterWorkflowWithOptions(backup, workflow.RegisterOptions{Name: job.BackupWorkflow})
+	r.RegisterWorkflowWithOptions(drill, workflow.RegisterOptions{Name: job.DrillWorkflow})
+	r.RegisterWorkflowWithOptions(Restore, workflow.RegisterOptions{Name: job.RestoreWorkflow})
 	return r.ReplayWorkflowHistoryFromJSONFile(nil, file)
 }
 
 func TestReplay(t *testing.T) {
-	for _, file := range histories(t) {
+	require.Len(t, slices.Concat(histories(t, "backup_*"), histories(t, "drill_*"), histories(t, "restore_*")), len(histories(t, "*")))
+	for _, file := range histories(t, "*") {
 		t.Run(filepath.Base(file), func(t *testing.T) {
-			assert.NoError(t, replay(Backup, file))
+			assert.NoError(t, replay(Backup, Drill, file))
 		})
 	}
 }
@@ -45,9 +50,16 @@ func TestReplayRefusesOtherSteps(t *testing.T) {
 		}
 		return Backup(ctx, in)
 	}
-	for _, file := range histories(t) {
+	careless := func(ctx workflow.Context, in job.DrillInput) (job.DrillResult, error) {
+		chosen, err := choose(ctx, job.ChooseInput{Database: in.Database, Backup: in.Backup, Drill: true})
+		if err != nil {
+			return job.DrillResult{}, err
+		}
+		return job.DrillResult{ID: chosen.ID}, record(ctx, job.DrillRecordInput{Database: in.Database, ID: chosen.ID}, nil)
+	}
+	for _, file := range append(histories(t, "backup_*"), histories(t, "drill_[pf]*")...) {
 		t.Run(filepath.Base(file), func(t *testing.T) {
-			assert.ErrorContains(t, replay(reordered, file), "TMPRL1100")
+			assert.ErrorContains(t, replay(reordered, careless, file), "TMPRL1100")
 		})
 	}
 }

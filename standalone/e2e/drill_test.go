@@ -28,6 +28,16 @@ func (w *world) drills(id string) []repo.Drill {
 	return notes.Drills
 }
 
+// flip changes a byte of a backup's database.
+func (w *world) flip(id string) {
+	w.t.Helper()
+	path := filepath.Join(w.repository, w.name(), id, w.manifest(id).Files[0].Name)
+	data, err := os.ReadFile(path)
+	require.NoError(w.t, err)
+	data[len(data)/2] ^= 0xff
+	require.NoError(w.t, os.WriteFile(path, data, 0o600))
+}
+
 const assertion = `assertions: [{name: orders, sql: "select count(*) > 0 from orders", expect: "true"}]`
 
 // TestDrillOfALiveDatabase takes a backup of a database that goes on being
@@ -86,19 +96,14 @@ func TestDrillThatFails(t *testing.T) {
 	var backup resultDoc
 	w.do(&backup, "run")
 
-	m := w.manifest(backup.ID)
-	path := filepath.Join(w.repository, w.name(), backup.ID, m.Files[0].Name)
-	data, err := os.ReadFile(path)
-	require.NoError(t, err)
-	data[len(data)/2] ^= 0xff
-	require.NoError(t, os.WriteFile(path, data, 0o600))
+	w.flip(backup.ID)
 
 	message := w.refused(failure.DrillFailed, "drill")
 	assert.Contains(t, message, backup.ID)
 	evidence := w.drills(backup.ID)
 	require.Len(t, evidence, 1)
 	assert.False(t, evidence[0].Passed)
-	assert.Contains(t, evidence[0].Failure, m.Files[0].Name)
+	assert.Contains(t, evidence[0].Failure, w.manifest(backup.ID).Files[0].Name)
 	assert.Empty(t, w.staged())
 	eventually(t, "status shows the failed drill", func() bool { s := w.status(); return s.Drill != nil && s.Drill.Last != nil })
 	assert.False(t, w.status().Drill.Last.Passed)

@@ -42,6 +42,8 @@ func (w *world) record(name string, r runDoc) {
 	require.NotEmpty(w.t, h.Events)
 	replayer := worker.NewWorkflowReplayer()
 	replayer.RegisterWorkflowWithOptions(workflows.Backup, workflow.RegisterOptions{Name: job.BackupWorkflow})
+	replayer.RegisterWorkflowWithOptions(workflows.Drill, workflow.RegisterOptions{Name: job.DrillWorkflow})
+	replayer.RegisterWorkflowWithOptions(workflows.Restore, workflow.RegisterOptions{Name: job.RestoreWorkflow})
 	assert.NoError(w.t, replayer.ReplayWorkflowHistory(quiet{}, h), name)
 	if !*update {
 		return
@@ -63,21 +65,21 @@ func TestHistories(t *testing.T) {
 		w.waitForWorker()
 		var result resultDoc
 		w.do(&result, "run")
-		w.record("verified", result.runDoc)
+		w.record("backup_verified", result.runDoc)
 	})
 	t.Run("no such database", func(t *testing.T) {
 		w := newWorld(t, shared.HostPort())
 		w.create()
 		w.startWorker("--database", "other="+w.database, "--repository", w.repository, "--host", w.host)
 		w.waitForWorker()
-		w.record("unknown_database", w.runToItsEnd())
+		w.record("backup_unknown_database", w.failed("run"))
 	})
 	t.Run("three bad copies", func(t *testing.T) {
 		w := newWorld(t, shared.HostPort())
 		w.create()
 		w.startWorker("--config", w.slow("1GB", `assertions: [{name: orders, sql: "select count(*) from orders", expect: "1"}]`))
 		w.waitForWorker()
-		w.record("bad", w.runToItsEnd())
+		w.record("backup_bad", w.failed("run"))
 	})
 	t.Run("cancelled in mid-copy", func(t *testing.T) {
 		w := newWorld(t, shared.HostPort())
@@ -88,7 +90,7 @@ func TestHistories(t *testing.T) {
 		w.do(&started, "run", "--no-wait")
 		w.copied(1)
 		w.do(&stopDoc{}, "stop")
-		w.record("cancelled", started)
+		w.record("backup_cancelled", started)
 	})
 	t.Run("of a schedule, the worker stopped in mid-copy", func(t *testing.T) {
 		w := newWorld(t, shared.HostPort())
@@ -105,16 +107,36 @@ func TestHistories(t *testing.T) {
 		w.startWorker("--config", config)
 		eventually(t, "the run ends", func() bool { s := w.status(); return s.Last != nil && s.Last.RunID == started.RunID })
 		assert.Equal(t, "verified", w.status().Last.State)
-		w.record("scheduled_resumed", started)
+		w.record("backup_scheduled_resumed", started)
 		w.do(&struct{}{}, "schedule", "delete")
 	})
 }
 
-// runToItsEnd starts a run and waits until it has failed or not.
-func (w *world) runToItsEnd() runDoc {
+// TestHistoriesOfRestores is the same for drills and restores.
+func TestHistoriesOfRestores(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, shared.HostPort())
+	w.create()
+	w.startWorker("--config", w.slow("1GB", "restore: {targets: {spare: "+filepath.Join(w.dir, "spare.duckdb")+"}}"))
+	w.waitForWorker()
+	w.record("drill_without_a_backup", w.failed("drill"))
+	var result resultDoc
+	w.do(&result, "run")
+	var run runDoc
+	w.do(&run, "drill")
+	w.record("drill_passed", run)
+	w.do(&run, "restore-on-host", "--to", "spare")
+	w.record("restore_done", run)
+	w.record("restore_refused", w.failed("restore-on-host", "--to", "elsewhere"))
+	w.flip(result.ID)
+	w.record("drill_failed", w.failed("drill"))
+}
+
+// failed starts a run by the command and waits until it has failed.
+func (w *world) failed(command ...string) runDoc {
 	w.t.Helper()
 	var started runDoc
-	w.do(&started, "run", "--no-wait")
+	w.do(&started, append(command, "--no-wait")...)
 	err := w.client().GetWorkflow(w.t.Context(), started.WorkflowID, started.RunID).Get(w.t.Context(), nil)
 	require.Error(w.t, err)
 	require.NotErrorIs(w.t, err, io.EOF)
