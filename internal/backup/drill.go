@@ -130,7 +130,7 @@ func (r *Runner) DrillVerify(ctx context.Context, in job.DrillStepInput, progres
 	if err != nil {
 		return res, err
 	}
-	if m.Verification != nil {
+	if restore.HasTables(m) {
 		if diff := restore.Difference(m.Verification, m.Verification.Tables, v.Tables); diff != "" {
 			return res, failure.Errorf(failure.BackupBad, "backup %s was restored and does not read as when it was verified: %s", m.ID, diff)
 		}

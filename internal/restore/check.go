@@ -43,7 +43,7 @@ func (r *run) check(ctx context.Context) error {
 		return fmt.Errorf("%s is in place, but did not pass its check: %w", r.target, err)
 	}
 	r.result.Tables = tables
-	if !hasTables(r.manifest) {
+	if !HasTables(r.manifest) {
 		r.result.Unchecked = "the backup was never read, so there is nothing to compare its tables with"
 		return nil
 	}
@@ -80,8 +80,8 @@ func (r *run) needsWrite(name string) bool {
 	return err != nil || wal.NeedsWrite || r.manifest.Verification != nil && r.manifest.Verification.ReadWrite
 }
 
-// hasTables tells whether an engine has read the backup.
-func hasTables(m *repo.Manifest) bool {
+// HasTables tells whether an engine has read the backup.
+func HasTables(m *repo.Manifest) bool {
 	return m.Verification != nil && m.Verification.Level != verify.LevelBytes && m.Verification.Tables != nil
 }
 

@@ -166,7 +166,7 @@ func (x *extract) checks() (err error) {
 
 // share is the part of the backup's bytes that the tables have of its rows.
 func (x *extract) share() int64 {
-	if !hasTables(x.manifest) {
+	if !HasTables(x.manifest) {
 		return x.run.result.Bytes
 	}
 	count := func(tables []repo.Table) (rows float64) {

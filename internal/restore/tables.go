@@ -12,7 +12,7 @@ import (
 // that the manifest has; nil where no engine has read the backup. UnknownTable
 // names what is near.
 func chooseTables(m *repo.Manifest, asked []string) ([]repo.Table, error) {
-	if !hasTables(m) {
+	if !HasTables(m) {
 		return nil, nil
 	}
 	all := m.Verification.Tables
