@@ -50,8 +50,8 @@ and the key, of the backup.
 
 --export writes every table, or those of --table, to the new directory DIR as
 <schema>.<table>.parquet, with schema.sql and export.json. Columns that Parquet
-would change (HUGEINT, BIGNUM, BIT, INTERVAL, TIME WITH TIME ZONE, UNION, VARIANT)
-are written as text, generated columns are left out; export.json says which.
+would change (HUGEINT, BIGNUM, BIT, INTERVAL, TIME WITH TIME ZONE, TIMESTAMP_S,
+UNION, VARIANT) are written as text, generated columns are left out; export.json says which.
 Parquet files are not encrypted.
 
 Both read the copy in the repository, never the live database.`,

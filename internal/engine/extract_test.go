@@ -122,6 +122,19 @@ func TestExtractToParquet(t *testing.T) {
 	assert.Len(t, scan(t, empty), 4)
 }
 
+// Infinity fits in each type of a moment, but not in what TIMESTAMP_S is converted to.
+func TestExtractOfInfiniteMomentsToParquet(t *testing.T) {
+	path := database(t, "CREATE TABLE t(d DATE, a TIMESTAMP, s TIMESTAMP_S, m TIMESTAMP_MS, n TIMESTAMP_NS)",
+		"INSERT INTO t VALUES ('infinity', 'infinity', 'infinity', 'infinity', 'infinity'), ('-infinity', '-infinity', '-infinity', '-infinity', '-infinity')")
+	req := extraction(t, path)
+	req.Dir = t.TempDir()
+	report, err := engine.Extract(context.Background(), req)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"s"}, report.Tables[0].AsText)
+	assert.Equal(t, []string{"0"}, enginetest.QueryAll(t, path,
+		"SELECT count(*) FROM (SELECT d, a, s::TIMESTAMP_S, m, n FROM read_parquet('"+filepath.Join(req.Dir, "main.t.parquet")+"') EXCEPT FROM t)"))
+}
+
 func TestExtractOfAnEncryptedDatabase(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "shop.duckdb")
 	enginetest.CreateEncrypted(t, path, "a key", "GCM", "CREATE TABLE t AS SELECT range AS i FROM range(10)", "CHECKPOINT")

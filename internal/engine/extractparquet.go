@@ -11,12 +11,13 @@ import (
 // exact are the types that a Parquet file of this engine holds without loss:
 // what is read back is equal, if not always of the same type. The others are
 // written as text: HUGEINT would become DOUBLE, an INTERVAL lose its
-// microseconds, a TIME WITH TIME ZONE its offset, a UNION is a struct of nulls.
+// microseconds, a TIME WITH TIME ZONE its offset, a UNION is a struct of nulls,
+// and an infinite TIMESTAMP_S is an error.
 var exact = map[string]bool{
 	"BOOLEAN": true, "TINYINT": true, "SMALLINT": true, "INTEGER": true, "BIGINT": true,
 	"UTINYINT": true, "USMALLINT": true, "UINTEGER": true, "UBIGINT": true,
 	"DECIMAL": true, "FLOAT": true, "DOUBLE": true, "UUID": true, "VARCHAR": true, "BLOB": true, "ENUM": true, "JSON": true,
-	"DATE": true, "TIME": true, "TIMESTAMP": true, "TIMESTAMP_S": true, "TIMESTAMP_MS": true, "TIMESTAMP_NS": true, "TIMESTAMP WITH TIME ZONE": true,
+	"DATE": true, "TIME": true, "TIMESTAMP": true, "TIMESTAMP_MS": true, "TIMESTAMP_NS": true, "TIMESTAMP WITH TIME ZONE": true,
 }
 
 func isExact(t columnType) bool {
