@@ -164,6 +164,9 @@ func (r *Runner) DrillRecord(_ context.Context, in job.DrillRecordInput) (err er
 	if in.ID != "" {
 		err = r.addDrill(d, in, scratch.Dir())
 	}
+	if failure.Of(err) == failure.UnknownBackup { // pruned meanwhile: no attempt after this one can record it
+		return errors.Join(err, scratch.Discard())
+	}
 	if err != nil {
 		return errors.Join(err, scratch.Close())
 	}

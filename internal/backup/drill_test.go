@@ -256,3 +256,17 @@ func TestDrillOfABackupThatWasNeverRead(t *testing.T) {
 	assert.Equal(t, int64(50001), res.Rows)
 	assert.True(t, drills(t, r, id)[0].Passed)
 }
+
+// The backup of a drill may be pruned before the drill is recorded: what was
+// restored goes all the same.
+func TestDrillRecordOfABackupThatIsGone(t *testing.T) {
+	ctx := context.Background()
+	r := newRunner(t, nil, orders...)
+	step := job.DrillStepInput{Database: "shop", ID: backupID(t, r), Run: "run-1"}
+	_, err := r.DrillRestore(ctx, step, nil)
+	require.NoError(t, err)
+	require.NoError(t, os.RemoveAll(r.Repo.BackupDir("shop", step.ID)))
+	err = r.DrillRecord(ctx, job.DrillRecordInput{Database: "shop", Run: "run-1", ID: step.ID})
+	assert.Equal(t, failure.UnknownBackup, failure.Of(err), err)
+	scratchIsEmpty(t, r.Repo.Dir())
+}
