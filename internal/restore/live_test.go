@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -126,4 +127,19 @@ func TestRestoreOverADatabaseInUse(t *testing.T) {
 	require.NotEmpty(t, res.MovedAside)
 	assert.Equal(t, "1", enginetest.Query(t, live, "SELECT count(*) FROM orders"))
 	enginetest.CheckPrefix(t, res.MovedAside[0], owner.Committed())
+}
+
+// TestRestoreBesideAPipe: what stands in the place of the old WAL is refused,
+// not waited for.
+func TestRestoreBesideAPipe(t *testing.T) {
+	dir := t.TempDir()
+	r := shop(t, dir)
+	target := filepath.Join(dir, "old.duckdb")
+	require.NoError(t, os.WriteFile(target, []byte("old"), 0o600))
+	require.NoError(t, syscall.Mkfifo(target+".wal", 0o600))
+	_, err := Run(context.Background(), Request{FS: vfs.OS(), Repo: r, Database: "shop", Backup: repo.Latest, Target: target, KeepOld: true})
+	requireKind(t, failure.TargetBad, err)
+	data, err := os.ReadFile(target)
+	require.NoError(t, err)
+	require.Equal(t, "old", string(data))
 }

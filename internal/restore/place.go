@@ -194,6 +194,11 @@ func (r *run) moveAside() error {
 // files wait for it. If somebody opened it just now it is moved back.
 func (r *run) moveDatabase(aside string, suffixes []string) (err error) {
 	for i, suffix := range suffixes {
+		// Opening a pipe would wait for its other end.
+		if info, err := r.fs.Stat(r.target + suffix); err == nil && !info.Mode.IsRegular() {
+			err := failure.Errorf(failure.TargetBad, "%s is not a regular file", r.target+suffix)
+			return errors.Join(err, r.removeCopies(aside, suffixes[:i]))
+		}
 		_, err := copyTo(context.Background(), r.fs, r.target+suffix, aside+suffix, r.perm, nil, nil)
 		if err != nil {
 			return errors.Join(err, r.removeCopies(aside, suffixes[:i+1]))
