@@ -83,7 +83,7 @@ func (r *Runner) DrillRestore(ctx context.Context, in job.DrillStepInput, progre
 	}
 	meter := newMeter("drill", progress)
 	restored, err := restore.Run(ctx, restore.Request{
-		FS: r.fs, Repo: r.Repo, Database: s.database.Name, Backup: in.ID, Target: s.file(),
+		FS: r.fs, Repo: r.Repo, Database: s.database.Name, Backup: in.ID, Target: s.file(), Scratch: true,
 		Progress: func(done, total int64) { meter.report("restore", 1, done, total) },
 	})
 	if err != nil {

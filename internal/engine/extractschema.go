@@ -211,6 +211,9 @@ func (x *extraction) readNeeds(ctx context.Context, chosen []*table, s *schemaOf
 	}
 	for _, r := range macros {
 		if strings.Contains(text, strings.ToLower(r[1])) {
+			if r[3] != "" {
+				x.report.Notes = append(x.report.Notes, fmt.Sprintf("macro %s is made without the defaults of its parameters, if it has any: the catalog does not tell them", tableName(r[0], r[1])))
+			}
 			needs = append(needs, statement{what: "macro " + tableName(r[0], r[1]), schema: r[0], sql: "CREATE MACRO " + quoteName(r[1]) + "(" + r[3] + ") AS " + r[2], own: true, optional: true})
 		}
 	}

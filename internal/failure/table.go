@@ -36,7 +36,9 @@ var (
 	UnknownDatabase = &Kind{Name: "UnknownDatabase", Retry: false, Exit: ExitNotFound, Hint: "name a database that the repository ('starter list' shows them) or the worker's configuration has"}
 
 	// The verdict.
-	BackupBad = &Kind{Name: "BackupBad", Retry: false, Exit: ExitBad, Hint: "the backup did not pass and does not count (failed, or rotten where it passed before); other verified backups are untouched"}
+	BackupBad    = &Kind{Name: "BackupBad", Retry: false, Exit: ExitBad, Hint: "the backup did not pass and does not count (failed, or rotten where it passed before); other verified backups are untouched"}
+	NotExtracted = &Kind{Name: "NotExtracted", Retry: false, Exit: ExitFailed, Hint: "restore the whole backup, and take the tables out of that with DuckDB; 'starter verify' tells whether the backup is sound"}
+
 	// What the engine could not decide: the copy is neither proved nor bad.
 	VerifyTimeout = &Kind{Name: "VerifyTimeout", Retry: false, Exit: ExitFailed, Hint: "the backup is kept and not verified: raise verify.timeout, or lower verify.level, and run 'starter verify'"}
 	VerifyMemory  = &Kind{Name: "VerifyMemory", Retry: false, Exit: ExitFailed, Hint: "the backup is kept and not verified: raise verify.memory_limit or lower verify.threads, free memory, and run 'starter verify'"}
@@ -71,7 +73,7 @@ var Kinds = []*Kind{
 	NoSuchFile, NotAFile, NotDuckDB, NewerStorage, Encrypted, Truncated, Corrupt, NoPermission, Replaced, Moving,
 	OutOfTime, OwnerStopped, Network, WrongKey, ManyNames, Busy,
 	RepoMissing, RepoNotWritable, RepoFull, RepoOverlap, RepoCorrupt, UnknownBackup, UnknownTable, Reading, BlastRadius, PlanChanged, UnknownDatabase,
-	BackupBad, VerifyTimeout, VerifyMemory, DrillFailed,
+	BackupBad, NotExtracted, VerifyTimeout, VerifyMemory, DrillFailed,
 	Hook, Engine, InvalidConfig, BadSchedule, TemporalUnreachable, NoWorker, ScheduleConflict, NoSchedule, RunFailed,
 	TargetExists, TargetInUse, TargetBad,
 	Usage, Interrupted, Unexpected,

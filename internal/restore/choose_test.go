@@ -3,6 +3,8 @@ package restore
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 	"canvasback/internal/engine"
 	"canvasback/internal/failure"
 	"canvasback/internal/repo"
+	"canvasback/internal/vfs"
 	"canvasback/internal/vfs/vfstest"
 )
 
@@ -73,6 +76,9 @@ func TestRestoreToTheStagingOfARun(t *testing.T) {
 		req := request(t, mem, mem)
 		req.Target = target
 		_, err := Run(t.Context(), req)
+		requireKind(t, failure.TargetBad, err)
+		req.Scratch = true
+		_, err = Run(t.Context(), req)
 		if ok {
 			require.NoError(t, err, target)
 			continue
@@ -132,4 +138,19 @@ func TestRestoreHoldsTheBackup(t *testing.T) {
 	_, err = Run(t.Context(), req)
 	require.NoError(t, err)
 	assert.True(t, asked)
+}
+
+// A link is no way into the repository.
+func TestRestoreThroughALinkIntoTheRepository(t *testing.T) {
+	dir := t.TempDir()
+	store := filepath.Join(dir, "repo")
+	require.NoError(t, os.MkdirAll(filepath.Join(store, "shop"), 0o700))
+	link := filepath.Join(dir, "link")
+	require.NoError(t, os.Symlink(filepath.Join(store, "shop"), link))
+	r, err := repo.Open(vfs.OS(), store)
+	require.NoError(t, err)
+	x := &run{req: Request{Repo: r, Target: filepath.Join(link, "x.duckdb")}, fs: vfs.OS(), target: filepath.Join(link, "x.duckdb"), dir: link}
+	requireKind(t, failure.TargetBad, x.checkPlace())
+	x.target, x.dir, x.req.Target = filepath.Join(dir, "x.duckdb"), dir, filepath.Join(dir, "x.duckdb")
+	require.NoError(t, x.checkPlace())
 }

@@ -46,7 +46,12 @@ func (x *extract) write(ctx context.Context, path string) (staged string, err er
 	}
 	report, err := engine.Extract(ctx, req)
 	if err != nil {
-		return "", engineFailure(ctx, x.source, err)
+		err = engineFailure(ctx, x.source, err)
+		if failure.Of(err) == failure.BackupBad {
+			// It may as well be what was written that the engine refused.
+			err = failure.Errorf(failure.NotExtracted, "%w", err)
+		}
+		return "", err
 	}
 	x.result.Engine, x.result.Storage = report.Engine, report.Storage
 	x.result.Notes = append(x.result.Notes, report.Notes...)

@@ -55,6 +55,9 @@ type Request struct {
 	KeepOld bool
 	// AllowUnverified accepts a backup in any state.
 	AllowUnverified bool
+	// Scratch allows a target in the staging directory of a run, which a sweep
+	// removes in time.
+	Scratch bool
 	// Resume takes a target that is this backup already, byte for byte, for the
 	// work of an attempt that did not come to its end: it is only checked.
 	Resume bool
@@ -184,8 +187,15 @@ func (r *run) checkPlace() error {
 	if base := filepath.Base(r.target); r.req.Target == "" || base == "." || base == ".." || base == string(filepath.Separator) {
 		return failure.Errorf(failure.TargetBad, "%q does not name a file", r.req.Target)
 	}
-	rel, err := filepath.Rel(r.req.Repo.Dir(), r.target)
-	if err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator)) && !inStaging(rel) {
+	inside := r.inside(r.req.Repo.Dir(), r.target)
+	// Links may lead into the repository. Where a path is not one of the machine's
+	// there are none to follow.
+	real, err := filepath.EvalSymlinks(r.dir)
+	repoReal, repoErr := filepath.EvalSymlinks(r.req.Repo.Dir())
+	if err == nil && repoErr == nil {
+		inside = inside || r.inside(repoReal, filepath.Join(real, filepath.Base(r.target)))
+	}
+	if inside {
 		return failure.Errorf(failure.TargetBad, "%s is inside the repository %s", r.target, r.req.Repo.Dir())
 	}
 	info, err := r.fs.Stat(r.dir)
@@ -196,6 +206,13 @@ func (r *run) checkPlace() error {
 		return failure.Errorf(failure.TargetBad, "%s is not a directory", r.dir)
 	}
 	return nil
+}
+
+// inside tells whether the target is in the repository where it may not be.
+func (r *run) inside(dir, target string) bool {
+	rel, err := filepath.Rel(dir, target)
+	outside := err != nil || rel == ".." || strings.HasPrefix(rel, ".."+string(filepath.Separator))
+	return !outside && !(r.req.Scratch && inStaging(rel))
 }
 
 // inStaging tells whether a path in the repository is in the staging directory
