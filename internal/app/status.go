@@ -66,17 +66,21 @@ func Databases(ctx context.Context, c client.Client) ([]string, error) {
 		if err != nil {
 			return nil, Unreachable(err)
 		}
-		if name, ours := strings.CutPrefix(e.ID, job.BackupID("")); ours && e.WorkflowType.Name == job.BackupWorkflow {
-			names[name] = true
+		for _, task := range []Task{TaskBackup, TaskDrill} {
+			if name, ours := strings.CutPrefix(e.ID, task.ID("")); ours && e.WorkflowType.Name == task.workflow() {
+				names[name] = true
+			}
 		}
 	}
-	runs, err := list(ctx, c, TaskBackup, "", 1000)
-	if err != nil {
-		return nil, err
-	}
-	for _, r := range runs {
-		if s, ok := specOfMemo(r.GetMemo().GetFields()[specMemo]); ok {
-			names[s.Database] = true
+	for _, task := range []Task{TaskBackup, TaskDrill} {
+		runs, err := list(ctx, c, task, "", 1000)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range runs {
+			if s, ok := specOfMemo(r.GetMemo().GetFields()[specMemo]); ok {
+				names[s.Database] = true
+			}
 		}
 	}
 	return slices.Sorted(maps.Keys(names)), nil

@@ -27,6 +27,9 @@ func (r *Runner) Choose(_ context.Context, in job.ChooseInput) (job.ChooseResult
 	if err != nil {
 		return job.ChooseResult{}, err
 	}
+	if in.Drill && m.State != repo.StateVerified {
+		return job.ChooseResult{}, failure.Errorf(failure.Usage, "backup %s of %s is %s: a drill takes a verified one", m.ID, d.Name, m.State)
+	}
 	return job.ChooseResult{ID: m.ID, State: string(m.State), Started: m.Started, Finished: m.Finished, Bytes: Bytes(m)}, nil
 }
 

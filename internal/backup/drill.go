@@ -118,7 +118,8 @@ func (r *Runner) DrillVerify(ctx context.Context, in job.DrillStepInput, progres
 	defer func() { err = errors.Join(err, s.Close()) }()
 	m := s.manifest
 	if _, err := r.fs.Lstat(s.file()); err != nil {
-		return res, fmt.Errorf("the restored files of the drill are gone: %w", err) // no fault of the backup's
+		// No fault of the backup's, and nothing that trying again mends.
+		return res, failure.Errorf(failure.RunFailed, "the restored files of the drill are gone: %w", err)
 	}
 	v, err := r.verification(ctx, s.database, proof{m, s.Dir(), s.database.Drill.Level, s.Dir()}, newMeter("drill", progress))
 	if v != nil {

@@ -177,7 +177,7 @@ func TestDrillStepsAgain(t *testing.T) {
 	assert.Len(t, drills(t, r, step.ID), 1, "one run, one record")
 	_, err := r.DrillVerify(ctx, step, nil)
 	require.ErrorContains(t, err, "are gone")
-	assert.NotEqual(t, failure.BackupBad, failure.Of(err), "that is no fault of the backup's")
+	assert.Equal(t, failure.RunFailed, failure.Of(err), "that is no fault of the backup's")
 }
 
 func TestChoose(t *testing.T) {
@@ -207,6 +207,11 @@ func TestChoose(t *testing.T) {
 	assert.Equal(t, ids[0], at.ID)
 	_, err = r.Choose(ctx, job.ChooseInput{Database: "shop", At: &m.Finished, Backup: repo.Latest})
 	assert.Equal(t, failure.Usage, failure.Of(err))
+	_, err = r.Choose(ctx, job.ChooseInput{Database: "shop", Backup: ids[2], Drill: true})
+	assert.Equal(t, failure.Usage, failure.Of(err), "one that does not count proves nothing")
+	rotten, err := r.Choose(ctx, job.ChooseInput{Database: "shop", Backup: ids[2]})
+	require.NoError(t, err, "a restore says so itself")
+	assert.Equal(t, "rotten", rotten.State)
 	_, err = r.Choose(ctx, job.ChooseInput{Database: "crm"})
 	assert.Equal(t, failure.UnknownDatabase, failure.Of(err))
 }
