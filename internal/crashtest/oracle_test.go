@@ -109,15 +109,26 @@ func (o *oracle) checkTrash(w world) (map[string]bool, error) {
 	return there, err
 }
 
-// newer counts the verified backups that began after id. IDs sort by that.
+// newer counts the verified backups that began after id, or may have.
 func newer(verified map[string]bool, id string) int {
 	n := 0
 	for other, is := range verified {
-		if is && other > id {
+		if is && other != id && !isOlder(other, id) {
 			n++
 		}
 	}
 	return n
+}
+
+// isOlder tells whether backup a was begun before b. An ID tells the second;
+// within it the database's iteration does.
+func isOlder(a, b string) bool {
+	startedA, iterationA, errA := repo.ParseID(a)
+	startedB, iterationB, errB := repo.ParseID(b)
+	if errA != nil || errB != nil {
+		panic("not the IDs of backups: " + a + ", " + b)
+	}
+	return startedA.Before(startedB) || startedA.Equal(startedB) && iterationA < iterationB
 }
 
 // plainRows is what a plain live database has: most of it in a checkpoint, the

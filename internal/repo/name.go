@@ -57,7 +57,7 @@ func ValidID(id string) bool {
 
 // NewID names a backup: the start in UTC to the second, the iteration of the
 // copied header, and four hex digits of the SHA-256 of the run's key, as in
-// "20261123T034600Z-i42-1f3a". IDs sort by start as text.
+// "20261123T034600Z-i42-1f3a". As text IDs sort by the second of the start.
 func NewID(started time.Time, iteration uint64, key string) string {
 	return fmt.Sprintf("%s-i%d-%s", started.UTC().Format(idTime), iteration, keyDigits(key))
 }
