@@ -27,7 +27,6 @@ func TestChild(t *testing.T) {
 	}{
 		{"killed by somebody else/no memory", "kill", engine.ErrMemory, "signal: killed"},
 		{"aborts without memory in C++/no memory", "bad_alloc", engine.ErrMemory, "std::bad_alloc"},
-		{"runs into its limit in Go/no memory", "go memory", engine.ErrMemory, "out of memory"},
 		{"cannot start a thread/an accident", "no thread", engine.ErrResources, "pthread_create"},
 		{"aborts/crashed", "abort", engine.ErrCrashed, "SIGABRT"},
 		{"segmentation fault/crashed", "segv", engine.ErrCrashed, "SIGSEGV"},
