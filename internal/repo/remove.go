@@ -18,22 +18,33 @@ import (
 // UnknownBackup if there is no such directory; one without a manifest is removed
 // as well.
 func (r *Repo) Remove(database, id string) error {
-	dbDir, _, err := r.databaseDir(database)
+	_, found, err := r.backupPlace(database, id)
+	if err == nil && !found {
+		err = r.errNoBackup(database, id)
+	}
 	if err != nil {
 		return err
-	}
-	if !ValidID(id) {
-		return failure.Errorf(failure.UnknownBackup, "%q is not the ID of a backup of %s", id, database)
-	}
-	dir := filepath.Join(dbDir, id)
-	found, err := realDir(r.fs, dir)
-	if err != nil {
-		return err
-	}
-	if !found {
-		return failure.Errorf(failure.UnknownBackup, "repository %s has no backup %s of %s", r.dir, id, database)
 	}
 	return r.remove(database, id, nil)
+}
+
+// backupPlace checks the names and says whether a directory is at the backup's
+// place, with a manifest or not.
+func (r *Repo) backupPlace(database, id string) (dir string, found bool, err error) {
+	dbDir, _, err := r.databaseDir(database)
+	if err != nil {
+		return "", false, err
+	}
+	if !ValidID(id) {
+		return "", false, failure.Errorf(failure.UnknownBackup, "%q is not the ID of a backup of %s", id, database)
+	}
+	dir = filepath.Join(dbDir, id)
+	found, err = realDir(r.fs, dir)
+	return dir, found, err
+}
+
+func (r *Repo) errNoBackup(database, id string) error {
+	return failure.Errorf(failure.UnknownBackup, "repository %s has no backup %s of %s", r.dir, id, database)
 }
 
 // remove takes a backup's directory away, whole or without a manifest, unless

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"path/filepath"
 
-	"canvasback/internal/failure"
 	"canvasback/internal/vfs"
 )
 
@@ -59,15 +58,7 @@ func (r *Repo) editBackup(database, id string, edit func(dir string) error) erro
 // mustHave is UnknownBackup unless the backup is in the list, its manifest
 // sound or not.
 func (r *Repo) mustHave(database, id string) error {
-	dbDir, _, err := r.databaseDir(database)
-	if err != nil {
-		return err
-	}
-	if !ValidID(id) {
-		return failure.Errorf(failure.UnknownBackup, "%q is not the ID of a backup of %s", id, database)
-	}
-	dir := filepath.Join(dbDir, id)
-	found, err := realDir(r.fs, dir)
+	dir, found, err := r.backupPlace(database, id)
 	if err != nil {
 		return err
 	}
@@ -81,7 +72,7 @@ func (r *Repo) mustHave(database, id string) error {
 	case err != nil:
 		return writeError(err, "look at %s", dir)
 	case !found:
-		return failure.Errorf(failure.UnknownBackup, "repository %s has no backup %s of %s", r.dir, id, database)
+		return r.errNoBackup(database, id)
 	}
 	return nil
 }
