@@ -105,11 +105,11 @@ test('each transaction is rolled back after the next one has begun', async () =>
   await start({ renewMs: 1 });
   await begin();
   await until(() => engine.log.length > 50);
+  const log = [...engine.log]; // before the end, after which a renewal may still come and go
   await end();
   const held = new Set();
   const created = new Set();
-  const last = engine.log.findLastIndex((line) => line.endsWith(' ROLLBACK'));
-  for (const [i, line] of engine.log.entries()) {
+  for (const [i, line] of log.entries()) {
     const [number, word] = line.split(' ');
     if (word === 'CREATE') {
       assert(!created.has(line.slice(number.length)));
@@ -117,7 +117,7 @@ test('each transaction is rolled back after the next one has begun', async () =>
       held.add(number);
     }
     if (word === 'ROLLBACK') held.delete(number);
-    assert(held.size > 0 || created.size === 0 || i >= last, `nothing is held after ${i} of ${engine.log}`);
+    assert(held.size > 0 || created.size === 0, `nothing is held after ${i} of ${log}`);
   }
 });
 
