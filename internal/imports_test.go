@@ -35,6 +35,7 @@ var allowed = map[string][]string{
 	"internal/checkpoint": {"internal/config", "internal/engine", "internal/failure", "internal/hook", "internal/job", "internal/vfs"},
 	"internal/check":      {"internal/failure", "internal/repo", "internal/verify", "internal/vfs"},
 	"internal/config":     {"internal/failure", "internal/retention"},
+	"internal/health":     {"internal/failure", "internal/job"},
 	"internal/engine":     {"internal/duckfile", "internal/failure"},
 	"internal/hold":       {"internal/config", "internal/failure", "internal/hook", "internal/hotcopy"},
 	"internal/hotcopy":    {"internal/duckfile", "internal/failure", "internal/job", "internal/vfs"},
