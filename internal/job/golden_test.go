@@ -52,6 +52,13 @@ var golden = map[string]any{
 	"drill_record_input": DrillRecordInput{Database: "shop", Run: "0198c1b2", ID: "20261123T034600Z-i42-1f3a", Restored: restored,
 		Verified: proved, Failure: "table main.orders has 3 rows, then 2"},
 	"abandon_input": AbandonInput{Database: "shop", Run: "0198c1b2"},
+	"pulse_input": PulseInput{Host: "db1"},
+	"pulse": Pulse{Host: "db1", Version: "v1.2.3", PID: 4711, Started: at, At: at.Add(time.Hour), Looked: at.Add(time.Minute), Config: "0123456789ab",
+		ConfigChanged: true, FreeBytes: 1 << 40, RepositoryBytes: 1 << 34, Problem: "read /backups: input/output error", Databases: []PulseDatabase{{
+			Name: "shop", MaxAge: 26 * time.Hour, Backups: 10, GrowthPerDay: 12.5, Hook: "exit status 1",
+			Newest: &PulseBackup{ID: "20261123T034600Z-i42-1f3a", Started: at, Finished: at.Add(time.Minute), Bytes: 1 << 30, Rule: "A"},
+			Drill:  &PulseDrill{Backup: "20261123T034600Z-i42-1f3a", At: at, Passed: true, RestoreSeconds: 2},
+		}}},
 	"progress": Progress{Step: "copy", Phase: "blocks", Attempt: 1, Done: 10, Total: 20, Rate: 2.5,
 		At: time.Date(2026, 11, 23, 3, 46, 0, 0, time.UTC)},
 }
@@ -115,5 +122,6 @@ func TestNames(t *testing.T) {
 	assert.Equal(t, "canvasback-backup-shop", BackupID("shop"))
 	assert.Equal(t, "canvasback-drill-shop", DrillID("shop"))
 	assert.Equal(t, "canvasback-restore-shop", RestoreID("shop"))
+	assert.Equal(t, "canvasback-host-db1", HostID("db1"))
 	assert.Equal(t, "copy: blocks, attempt 1, 10 of 20 bytes, 2 bytes/s", golden["progress"].(Progress).String())
 }
