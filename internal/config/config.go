@@ -8,6 +8,7 @@ type Config struct {
 	Host       string     `yaml:"host"`       // default: the machine's host name
 	Repository string     `yaml:"repository"` // directory of the backups
 	Copies     int        `yaml:"copies"`     // copies at once, default 1
+	Notify     Notify     `yaml:"notify"`     // of all databases, unless one has its own
 	Databases  []Database `yaml:"databases"`
 }
 
@@ -27,6 +28,7 @@ type Database struct {
 	Drill         Drill       `yaml:"drill"`
 	Restore       Restore     `yaml:"restore"`
 	Assertions    []Assertion `yaml:"assertions"`
+	Notify        Notify      `yaml:"notify"`
 }
 
 // Checkpoint modes.

@@ -13,29 +13,35 @@ const maxKeyFile = 4096
 // ReadKeyFile returns the encryption key of a database from the file path,
 // without the line end behind it; an empty path is no key. The key is a secret:
 // it goes to the engine and nowhere else. Faults are failure.InvalidConfig.
-func ReadKeyFile(path string) (string, error) {
+func ReadKeyFile(path string) (string, error) { return readSecretFile("key file", path) }
+
+// ReadSecretFile is the same for what is not the key of a database: the URL of
+// a check, a token.
+func ReadSecretFile(path string) (string, error) { return readSecretFile("secret file", path) }
+
+func readSecretFile(what, path string) (string, error) {
 	if path == "" {
 		return "", nil
 	}
 	info, err := os.Stat(path)
 	if err != nil {
-		return "", failure.Errorf(failure.InvalidConfig, "key file %s: %w", path, reason(err))
+		return "", failure.Errorf(failure.InvalidConfig, "%s %s: %w", what, path, reason(err))
 	}
 	switch {
 	case !info.Mode().IsRegular():
-		return "", failure.Errorf(failure.InvalidConfig, "key file %s: not a regular file", path)
+		return "", failure.Errorf(failure.InvalidConfig, "%s %s: not a regular file", what, path)
 	case info.Size() > maxKeyFile:
-		return "", failure.Errorf(failure.InvalidConfig, "key file %s: %d bytes, more than %d", path, info.Size(), maxKeyFile)
+		return "", failure.Errorf(failure.InvalidConfig, "%s %s: %d bytes, more than %d", what, path, info.Size(), maxKeyFile)
 	case info.Mode().Perm()&0o077 != 0:
-		return "", failure.Errorf(failure.InvalidConfig, "key file %s: others than its owner may read or change it (mode %04o): make it 0600", path, info.Mode().Perm())
+		return "", failure.Errorf(failure.InvalidConfig, "%s %s: others than its owner may read or change it (mode %04o): make it 0600", what, path, info.Mode().Perm())
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return "", failure.Errorf(failure.InvalidConfig, "key file %s: %w", path, reason(err))
+		return "", failure.Errorf(failure.InvalidConfig, "%s %s: %w", what, path, reason(err))
 	}
 	key := strings.TrimRight(string(data), "\r\n")
 	if key == "" {
-		return "", failure.Errorf(failure.InvalidConfig, "key file %s: it is empty", path)
+		return "", failure.Errorf(failure.InvalidConfig, "%s %s: it is empty", what, path)
 	}
 	return key, nil
 }

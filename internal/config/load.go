@@ -121,17 +121,17 @@ func cutLine(s string) (int, string) {
 // plain rewords what the decoder says about Go types.
 func plain(text string) string {
 	if key, _, ok := strings.Cut(strings.TrimPrefix(text, "field "), " not found in type "); ok {
-		return fmt.Sprintf("unknown key %q", key)
+		return fmt.Sprintf("unknown key %q", withoutURL(key))
 	}
 	value, kind, ok := strings.Cut(strings.TrimPrefix(text, "cannot unmarshal "), " into ")
 	if !ok {
 		return text
 	}
-	_, value, found := strings.Cut(value, " ")
+	_, value, found := strings.Cut(withoutURL(value), " ")
 	switch {
 	case kind == "int":
 		kind = "a whole number"
-	case kind == "string":
+	case kind == "string", kind == "config.SecretURL":
 		kind = "text"
 	case strings.HasPrefix(kind, "[]"):
 		kind = "a list"
@@ -144,6 +144,17 @@ func plain(text string) string {
 	return fmt.Sprintf("%s is wanted here, not %s", kind, strings.Trim(value, "`"))
 }
 
+// withoutURL cuts the secret part off a URL that stands in the wrong place.
+func withoutURL(text string) string {
+	before, after, found := strings.Cut(text, "://")
+	if !found {
+		return text
+	}
+	host, _, _ := strings.Cut(after[strings.LastIndex(after, "@")+1:], "/")
+	host, _, _ = strings.Cut(host, "?")
+	return before + "://" + host + "..."
+}
+
 // absolute makes relative paths start at dir.
 func (c *Config) absolute(dir string) {
 	from := func(p string) string {
@@ -153,6 +164,7 @@ func (c *Config) absolute(dir string) {
 		return filepath.Join(dir, p)
 	}
 	c.Repository = from(c.Repository)
+	c.Notify.absolute(from)
 	for i := range c.Databases {
 		d := &c.Databases[i]
 		d.Path = from(d.Path)
@@ -161,6 +173,7 @@ func (c *Config) absolute(dir string) {
 		d.Hold.Socket = from(d.Hold.Socket)
 		d.Drill.Directory = from(d.Drill.Directory)
 		d.Restore.absolute(from)
+		d.Notify.absolute(from)
 		// A bare command name is looked up in PATH.
 		for _, cmd := range [][]string{d.Checkpoint.Command, d.Hold.Command, d.Engine.Command} {
 			if len(cmd) > 0 && strings.Contains(cmd[0], "/") {

@@ -57,7 +57,9 @@ func (c *Config) check() []fault {
 	for i := range c.Databases {
 		faults = append(faults, c.Databases[i].check(fmt.Sprintf("databases[%d]", i))...)
 	}
+	faults = append(faults, c.Notify.check("notify")...)
 	faults = append(faults, c.checkNames()...)
+	faults = append(faults, c.checkPings()...)
 	faults = append(faults, c.checkHolds()...)
 	faults = append(faults, c.checkTargets()...)
 	return append(faults, c.checkPaths()...)
@@ -127,6 +129,7 @@ func (d *Database) check(at string) []fault {
 	faults = append(faults, d.Hold.check(at+".hold")...)
 	faults = append(faults, d.Retention.check(at+".retention")...)
 	faults = append(faults, checkTags(at, "tags", d.Tags)...)
+	faults = append(faults, d.Notify.check(at+".notify")...)
 	faults = append(faults, d.Drill.check(at+".drill", len(d.Assertions) > 0)...)
 	return append(faults, checkAssertions(at, d.Assertions)...)
 }

@@ -18,6 +18,7 @@ func (c *Config) checkZeros(at lines) []fault {
 	}
 	const limit = "0 is no time limit: leave the key out for %s"
 	look("copies", c.Copies == 0, "0 is not a number of copies: at least 1")
+	look("notify.timeout", c.Notify.Timeout == 0, limit, DefaultNotifyTimeout)
 	for i, d := range c.Databases {
 		k.at = fmt.Sprintf("databases[%d]", i)
 		look("checkpoint.timeout", d.Checkpoint.Timeout == 0, limit, DefaultCheckpointTimeout)
@@ -29,6 +30,7 @@ func (c *Config) checkZeros(at lines) []fault {
 		look("verify.timeout", d.Verify.Timeout == 0, limit, DefaultVerifyTimeout)
 		look("retention.keep_last", d.Retention.rules().Empty() && d.Retention.KeepLast == 0, "0 is not a number of backups: at least 1, or -1 to keep all")
 		look("retention.min_verified", d.Retention.MinVerified == 0, "0 is not a number of backups: at least 1")
+		look("notify.timeout", d.Notify.Timeout == 0, limit, DefaultNotifyTimeout)
 		at := k.at
 		for j, a := range d.Assertions {
 			k.at = fmt.Sprintf("%s.assertions[%d]", at, j)
