@@ -40,14 +40,20 @@ func (s *step) outcome(err error) error {
 	}
 }
 
+// Final tells whether Temporal is told not to try a step again that failed in
+// its so-manieth attempt. It may not do so for reasons of its own.
+func Final(err error, attempt int32) bool {
+	kind := failure.Of(err)
+	return !kind.Retry || attempt >= patience && kind != failure.Busy && kind != failure.TemporalUnreachable
+}
+
 // applicationError carries err's kind as its type, and the hint in its message
 // for those who read it in the Temporal UI.
 func applicationError(err error, attempt int32) error {
 	kind := failure.Of(err)
 	message := err.Error()
-	final := !kind.Retry
-	if !final && attempt >= patience && kind != failure.Busy && kind != failure.TemporalUnreachable {
-		final = true
+	final := Final(err, attempt)
+	if final && kind.Retry {
 		message = fmt.Sprintf("%s (attempt %d, giving up)", message, attempt)
 	}
 	if kind.Hint != "" {

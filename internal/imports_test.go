@@ -45,13 +45,14 @@ var allowed = map[string][]string{
 
 	"internal/backup": {"internal/checkpoint", "internal/config", "internal/duckfile", "internal/engine", "internal/failure", "internal/hold", "internal/hotcopy",
 		"internal/job", "internal/repo", "internal/restore", "internal/retention", "internal/verify", "internal/vfs"},
-	"activities":   {"internal/failure", "internal/job"},
-	"workflows":    {"activities", "internal/failure", "internal/job"},
-	"internal/app": {"activities", "workflows", "internal/backup", "internal/config", "internal/failure", "internal/job"},
+	"activities":         {"internal/failure", "internal/job"},
+	"internal/telemetry": {"activities", "internal/failure", "internal/health", "internal/job"},
+	"workflows":          {"activities", "internal/failure", "internal/job"},
+	"internal/app":       {"activities", "workflows", "internal/backup", "internal/config", "internal/failure", "internal/job"},
 	"internal/cli": {"internal/app", "internal/backup", "internal/check", "internal/config", "internal/duckfile", "internal/engine", "internal/failure", "internal/hotcopy",
 		"internal/job", "internal/repo", "internal/restore", "internal/retention", "internal/verify", "internal/vfs", "workflows"},
 	"starter": {"internal/cli", "internal/engine"},
-	"worker":  {"internal/app", "internal/backup", "internal/config", "internal/engine", "internal/failure"},
+	"worker":  {"internal/app", "internal/backup", "internal/config", "internal/engine", "internal/failure", "internal/telemetry"},
 
 	// Helpers of tests, which nothing that is shipped imports.
 	"internal":                   {},
@@ -76,12 +77,14 @@ var leaves = map[string][]string{
 // owners lists, for a foreign module, the only packages that may import it,
 // their tests included.
 var owners = map[string][]string{
-	"go.temporal.io":                       {"activities", "internal/app", "internal/cli", "worker", "workflows"},
+	"go.temporal.io":                       {"activities", "internal/app", "internal/cli", "internal/telemetry", "worker", "workflows"},
 	"github.com/duckdb/duckdb-go":          {"internal/engine", "internal/engine/enginetest"},
 	"github.com/marcboeker/go-duckdb":      nil,
 	"github.com/duckdb/duckdb-go-bindings": {"internal/engine", "internal/engine/enginetest"},
 	"github.com/spf13/cobra":               {"internal/cli", "worker"},
 	"github.com/schollz/progressbar":       {"internal/cli"},
+	"github.com/prometheus":                {"internal/telemetry"},
+	"go.opentelemetry.io":                  {"internal/telemetry"},
 	"go.temporal.io/server":                nil,
 	"github.com/temporalio/ui-server":      nil,
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -13,6 +13,7 @@ import (
 	"canvasback/internal/backup"
 	"canvasback/internal/config"
 	"canvasback/internal/failure"
+	"canvasback/internal/telemetry"
 )
 
 // options are the flags.
@@ -24,6 +25,7 @@ type options struct {
 	address    string
 	namespace  string
 	logFormat  string
+	metrics    string
 }
 
 const long = `Take the backups of the databases on this host as Temporal asks for them.
@@ -31,6 +33,10 @@ const long = `Take the backups of the databases on this host as Temporal asks fo
 The worker polls the task queue of its host, and waits for a Temporal server
 that is not there yet. It finds the server as Temporal's own tools do: by
 TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and so on, or by the profile file.
+
+With --metrics-address, or metrics.address in the configuration, it answers
+/metrics in Prometheus' form, /healthz and /readyz over HTTP. It delivers traces
+where OpenTelemetry's environment variables, OTEL_*, ask for them.
 
 SIGTERM and SIGINT stop it in good order: a copy notes how far it is, and goes
 on from there when a worker is back. Give it 45 seconds before a SIGKILL.`
@@ -84,12 +90,22 @@ func newCommand(run func(o *options) error) *cobra.Command {
 	f.StringVar(&o.address, "address", "", "Temporal server, HOST:PORT (default: TEMPORAL_ADDRESS, the profile, or localhost:7233)")
 	f.StringVar(&o.namespace, "namespace", "", "Temporal namespace (default: TEMPORAL_NAMESPACE, the profile, or default)")
 	f.StringVar(&o.logFormat, "log-format", "text", "form of the log on standard error, text or json")
+	f.StringVar(&o.metrics, "metrics-address", "", "address of /metrics, /healthz and /readyz, HOST:PORT (default: the configuration's, or none; without HOST: loopback)")
 	cmd.SetUsageTemplate(cmd.UsageTemplate() + "\nExit status: 0 stopped in good order, 1 failed, 2 wrong usage or configuration,\n5 not found, 130 interrupted before it began.\n")
 	return cmd
 }
 
 // configuration reads or makes the configuration that the flags name.
 func (o *options) configuration() (*config.Config, error) {
+	cfg, err := o.configured()
+	if err == nil && o.metrics != "" {
+		cfg.Metrics.Address = o.metrics
+		err = cfg.Validate()
+	}
+	return cfg, err
+}
+
+func (o *options) configured() (*config.Config, error) {
 	if o.configFile == "" {
 		return config.FromFlags(o.databases, o.repository, o.host)
 	}
@@ -104,21 +120,11 @@ func (o *options) configuration() (*config.Config, error) {
 	return cfg, err
 }
 
-func (o *options) logger(w io.Writer) (*slog.Logger, error) {
-	switch o.logFormat {
-	case "text":
-		return slog.New(slog.NewTextHandler(w, nil)), nil
-	case "json":
-		return slog.New(slog.NewJSONHandler(w, nil)), nil
-	}
-	return nil, failure.Errorf(failure.Usage, "--log-format %s: text or json is wanted", o.logFormat)
-}
-
 // work checks everything that can be checked here before it looks for the
 // server, and returns when ctx has ended and the steps at work have put down
 // where they are.
 func work(ctx context.Context, o *options, logTo io.Writer) error {
-	log, err := o.logger(logTo)
+	log, err := telemetry.NewLogger(logTo, o.logFormat)
 	if err != nil {
 		return err
 	}
@@ -130,8 +136,16 @@ func work(ctx context.Context, o *options, logTo io.Writer) error {
 	if err != nil {
 		return err
 	}
+	tel, err := telemetry.Start(ctx, telemetry.Options{
+		Host: cfg.Host, Databases: cfg.Names(), Service: "canvasback-worker", Address: cfg.Metrics.Address, Log: log, Getenv: os.Getenv,
+	})
+	if err != nil {
+		return err
+	}
+	defer tel.Close()
 	c, err := app.Connect(ctx, app.ConnectOptions{
-		Address: o.address, Namespace: o.namespace, Identity: "canvasback-worker@" + cfg.Host, Logger: log, Wait: true,
+		Address: o.address, Namespace: o.namespace, Identity: "canvasback-worker@" + cfg.Host, Logger: telemetry.ForTemporal(log), Wait: true,
+		Metrics: tel.Metrics.SDK(), Interceptors: tel.Tracing.Client(),
 	})
 	if err != nil {
 		return err
@@ -141,7 +155,7 @@ func work(ctx context.Context, o *options, logTo io.Writer) error {
 		log.Info("Database", "name", d.Name, "path", d.Path, "repository", cfg.Repository)
 	}
 	log.Info("Taking backups", "host", cfg.Host)
-	if err := app.Work(ctx, app.NewWorker(c, cfg, runner)); err != nil {
+	if err := app.Work(ctx, app.NewWorker(c, cfg, tel.Recorder.Steps(runner), tel.Tracing.Worker()...)); err != nil {
 		return err
 	}
 	log.Info("Stopped", "host", cfg.Host)

@@ -11,6 +11,7 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/log"
 
 	"canvasback/internal/failure"
@@ -23,6 +24,10 @@ type ConnectOptions struct {
 	Namespace string
 	Identity  string
 	Logger    *slog.Logger
+	// Metrics count what the SDK does; nil: nothing does. Interceptors are those
+	// of the client, and of the workers that use it.
+	Metrics      client.MetricsHandler
+	Interceptors []interceptor.ClientInterceptor
 	// Wait goes on trying until the server answers; without it one failed try
 	// is TemporalUnreachable.
 	Wait bool
@@ -53,6 +58,8 @@ func Connect(ctx context.Context, o ConnectOptions) (client.Client, error) {
 		opts.Namespace = client.DefaultNamespace
 	}
 	opts.Identity = o.Identity
+	opts.MetricsHandler = o.Metrics
+	opts.Interceptors = append(opts.Interceptors, o.Interceptors...)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
@@ -22,12 +23,13 @@ const StopTimeout = 30 * time.Second
 
 // NewWorker returns the worker of cfg's host, not started yet. It polls the
 // host's own task queue for workflows and activities.
-func NewWorker(c client.Client, cfg *config.Config, runner activities.Steps) worker.Worker {
+func NewWorker(c client.Client, cfg *config.Config, runner activities.Steps, interceptors ...interceptor.WorkerInterceptor) worker.Worker {
 	w := worker.New(c, job.Queue(cfg.Host), worker.Options{
 		WorkerStopTimeout:                  StopTimeout,
 		MaxHeartbeatThrottleInterval:       2 * time.Second,
 		DefaultHeartbeatThrottleInterval:   2 * time.Second,
 		MaxConcurrentActivityExecutionSize: 16 + cfg.Copies,
+		Interceptors:                       interceptors,
 	})
 	Register(w, activities.New(runner, cfg.Copies))
 	return w

@@ -9,6 +9,7 @@ type Config struct {
 	Repository string     `yaml:"repository"` // directory of the backups
 	Copies     int        `yaml:"copies"`     // copies at once, default 1
 	Notify     Notify     `yaml:"notify"`     // of all databases, unless one has its own
+	Metrics    Metrics    `yaml:"metrics"`    // off unless an address is set
 	Databases  []Database `yaml:"databases"`
 }
 
@@ -120,6 +121,15 @@ type Duration time.Duration
 
 // Bytes is a size written as 4096, "64KB", "16MiB" or "1GB".
 type Bytes int64
+
+// Names are those of the databases.
+func (c *Config) Names() []string {
+	names := make([]string, 0, len(c.Databases))
+	for _, d := range c.Databases {
+		names = append(names, d.Name)
+	}
+	return names
+}
 
 // Database finds a configured database by name.
 func (c *Config) Database(name string) (*Database, bool) {

@@ -1,0 +1,118 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"canvasback/internal/failure"
+)
+
+// Server answers GET of /metrics, /healthz and /readyz.
+type Server struct {
+	listener net.Listener
+	http     *http.Server
+}
+
+// Health answers what a probe asks. An error says what is wrong, for people.
+type Health struct {
+	Alive func() error // the process does what it does by itself; else it is to be started anew
+	Ready func() error // it takes backups if it is asked to
+}
+
+// Listen takes the address, HOST:PORT, for a server that answers once Serve is
+// called. Without a host it is this machine's loopback. An address that is taken,
+// or is none, is InvalidConfig. The port may be 0, for any.
+func Listen(address string) (*Server, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, failure.Errorf(failure.InvalidConfig, "metrics address %s: %w", address, err)
+	}
+	if host == "" {
+		host = "127.0.0.1"
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(host, port))
+	if err != nil {
+		return nil, failure.Errorf(failure.InvalidConfig, "metrics address %s: %w", address, err)
+	}
+	return &Server{listener: l}, nil
+}
+
+// Address is where it listens, with the port that was chosen.
+func (s *Server) Address() string { return s.listener.Addr().String() }
+
+// Serve answers in the background until Close.
+func (s *Server) Serve(m *Metrics, h Health, log *slog.Logger) {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
+		ErrorLog: errorLog{log}, ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: 4, Timeout: 20 * time.Second, Registry: m.ours,
+	}))
+	mux.Handle("GET /healthz", probe(h.Alive))
+	mux.Handle("GET /readyz", probe(h.Ready))
+	s.http = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+	if !s.loopback() {
+		log.Warn("Metrics are open to the network, without a password", "address", s.Address())
+	}
+	log.Info("Serving metrics", "address", s.Address())
+	go func() {
+		if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+			log.Error("Metrics are served no more", "address", s.Address(), "error", err)
+		}
+	}()
+}
+
+func (s *Server) loopback() bool {
+	a, err := netip.ParseAddrPort(s.Address())
+	return err == nil && a.Addr().Unmap().IsLoopback()
+}
+
+// Close ends it; requests that are being answered have a second left.
+func (s *Server) Close() error {
+	if s.http == nil {
+		return s.listener.Close()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if err := s.http.Shutdown(ctx); err != nil {
+		return s.http.Close()
+	}
+	return nil
+}
+
+// probe answers 200 "ok", or 503 and what is wrong.
+func probe(check func() error) http.Handler {
+	scrub := environment()
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.Header().Set("Cache-Control", "no-store")
+		if err := check(); err != nil {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			fmt.Fprintln(w, scrub.text(err.Error()))
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	})
+}
+
+// errorLog is the logger that promhttp asks for.
+type errorLog struct{ log *slog.Logger }
+
+func (l errorLog) Println(v ...any) {
+	l.log.Error("Metrics are not whole", "error", strings.TrimSpace(fmt.Sprintln(v...)))
+}
+
+func loopback(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.IsLoopback()
+}

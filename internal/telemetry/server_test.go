@@ -1,0 +1,114 @@
+package telemetry
+
+import (
+	"bytes"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"canvasback/internal/failure"
+	"canvasback/internal/health"
+)
+
+func silentLog(*testing.T) *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+func get(t *testing.T, w *Worker, path string) (int, string) {
+	t.Helper()
+	res, err := http.Get("http://" + w.Address() + path)
+	require.NoError(t, err)
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	return res.StatusCode, string(body)
+}
+
+func start(t *testing.T, address string, out io.Writer) *Worker {
+	t.Helper()
+	log, err := NewLogger(out, "text")
+	require.NoError(t, err)
+	w, err := Start(t.Context(), Options{Host: "db1", Databases: []string{"shop"}, Service: "test", Address: address, Log: log, Getenv: func(string) string { return "" }})
+	require.NoError(t, err)
+	t.Cleanup(w.Close)
+	return w
+}
+
+func TestHealth(t *testing.T) {
+	w := start(t, "127.0.0.1:0", io.Discard)
+	probe := func(path string) string {
+		status, text := get(t, w, path)
+		if text == "ok\n" {
+			assert.Equal(t, http.StatusOK, status)
+		} else {
+			assert.Equal(t, http.StatusServiceUnavailable, status, text)
+		}
+		return text
+	}
+	assert.Equal(t, "ok\n", probe("/healthz"), "a worker that waits for Temporal is alive")
+	assert.Equal(t, "not connected to Temporal yet\n", probe("/readyz"))
+
+	report := health.Report{}
+	var full error
+	w.Watch(func() health.Report { return report }, func() error { return full })
+	assert.Equal(t, "ok\n", probe("/healthz"))
+	assert.Equal(t, "the worker does not poll its queue\nTemporal has not answered yet\n", probe("/readyz"))
+	report = health.Report{At: time.Now(), TemporalSeen: time.Now()}
+	w.Polling(true)
+	assert.Equal(t, "ok\n", probe("/readyz"))
+
+	full = failure.Errorf(failure.RepoFull, "write to the repository /backups: no space left")
+	assert.Equal(t, "write to the repository /backups: no space left\n", probe("/readyz"))
+	assert.Equal(t, "ok\n", probe("/healthz"))
+	full, report.TemporalSeen = nil, time.Now().Add(-time.Hour)
+	assert.Contains(t, probe("/readyz"), "Temporal has not answered since 20")
+	report.At = time.Now().Add(-time.Hour)
+	assert.Contains(t, probe("/healthz"), "the watch of this host has not reported since 20")
+	assert.Contains(t, probe("/readyz"), "the watch of this host has not reported since 20")
+	w.Polling(false)
+	assert.Contains(t, probe("/readyz"), "does not poll")
+}
+
+func TestMetricsAreServed(t *testing.T) {
+	w := start(t, ":0", io.Discard)
+	host, _, err := net.SplitHostPort(w.Address())
+	require.NoError(t, err)
+	assert.Equal(t, "127.0.0.1", host, "loopback, if no host is named")
+	w.Metrics.SDK().Counter("temporal_request").Inc(1)
+	w.Watch(fullReport, func() error { return nil })
+	status, text := get(t, w, "/metrics")
+	assert.Equal(t, http.StatusOK, status)
+	for _, want := range []string{`canvasback_problem{database="shop",host="db1",kind="paused"} 1`, "temporal_request_total 1", "go_goroutines", "process_start_time_seconds", "promhttp_metric_handler_errors_total"} {
+		assert.Contains(t, text, want)
+	}
+	status, _ = get(t, w, "/debug/pprof/")
+	assert.Equal(t, http.StatusNotFound, status)
+	res, err := http.Post("http://"+w.Address()+"/metrics", "", nil)
+	require.NoError(t, err)
+	require.NoError(t, res.Body.Close())
+	assert.Equal(t, http.StatusMethodNotAllowed, res.StatusCode)
+}
+
+func TestAddressThatIsTaken(t *testing.T) {
+	w := start(t, "127.0.0.1:0", io.Discard)
+	for _, address := range []string{w.Address(), "nowhere.invalid:1", "127.0.0.1"} {
+		_, err := Start(t.Context(), Options{Host: "db1", Address: address, Log: silentLog(t), Getenv: os.Getenv})
+		assert.Equal(t, failure.InvalidConfig, failure.Of(err), address)
+		assert.ErrorContains(t, err, "metrics address "+address)
+	}
+	var none Worker
+	assert.Empty(t, none.Address())
+}
+
+func TestAddressThatTheNetworkReaches(t *testing.T) {
+	var out bytes.Buffer
+	start(t, "127.0.0.1:0", &out)
+	assert.NotContains(t, out.String(), "level=WARN")
+	start(t, "0.0.0.0:0", &out)
+	assert.Contains(t, out.String(), "level=WARN msg=\"Metrics are open to the network")
+}

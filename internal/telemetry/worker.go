@@ -1,0 +1,150 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"canvasback/internal/health"
+)
+
+// Options are what a worker's telemetry has to know.
+type Options struct {
+	Host      string
+	Databases []string
+	Service   string // the name of the program in traces
+	Address   string // of the HTTP server; empty: there is none
+	Log       *slog.Logger
+	Getenv    func(string) string
+}
+
+// Worker is the telemetry of one worker.
+type Worker struct {
+	Metrics  *Metrics
+	Recorder *Recorder
+	Tracing  *Tracing // nil: off
+
+	log    *slog.Logger
+	server *Server // nil: off
+
+	mu       sync.Mutex // guards what follows
+	report   func() health.Report
+	writable func() error
+	polling  bool
+}
+
+// How old what is known may be before a probe says so. The watch reports every
+// 10 s, and asks Temporal every 30 s.
+const (
+	reportTooOld   = 2 * time.Minute
+	temporalTooOld = 2 * time.Minute
+)
+
+// Start sets everything up and answers over HTTP from then on: first that the
+// worker is not ready. An address that cannot be had is InvalidConfig, and so is
+// an environment variable that makes no sense.
+func Start(ctx context.Context, o Options) (*Worker, error) {
+	metrics := NewMetrics(o.Host, version(), o.Databases)
+	w := &Worker{Metrics: metrics, Recorder: NewRecorder(o.Log, metrics), log: o.Log}
+	var err error
+	if o.Address != "" {
+		if w.server, err = Listen(o.Address); err != nil {
+			return nil, err
+		}
+	}
+	if w.Tracing, err = NewTracing(ctx, o.Getenv, o.Service, o.Log); err != nil {
+		return nil, errors.Join(err, w.close())
+	}
+	if w.Tracing != nil {
+		o.Log.Info("Delivering traces as OTEL_* says", "service", o.Service)
+	}
+	if w.server != nil {
+		w.server.Serve(metrics, Health{Alive: w.alive, Ready: w.ready}, o.Log)
+	}
+	return w, nil
+}
+
+// Address is where the HTTP server listens; empty: there is none.
+func (w *Worker) Address() string {
+	if w.server == nil {
+		return ""
+	}
+	return w.server.Address()
+}
+
+// Watch tells what is found out about the host from now on: report is the newest
+// there is, and writable whether the repository can be written now.
+func (w *Worker) Watch(report func() health.Report, writable func() error) {
+	w.mu.Lock()
+	w.report, w.writable = report, writable
+	w.mu.Unlock()
+	w.Metrics.Watch(report)
+}
+
+// Polling notes whether the worker polls its queue.
+func (w *Worker) Polling(on bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.polling = on
+}
+
+// Close delivers the last traces and ends the HTTP server. What goes wrong is
+// logged: it changes nothing of what the worker did.
+func (w *Worker) Close() {
+	if err := w.close(); err != nil {
+		w.log.Warn("Telemetry", "error", err)
+	}
+}
+
+func (w *Worker) close() error {
+	err := w.Tracing.Close()
+	if w.server != nil {
+		err = errors.Join(err, w.server.Close())
+	}
+	return err
+}
+
+// alive fails when the watch has come to a stand.
+func (w *Worker) alive() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.report == nil {
+		return nil
+	}
+	if r := w.report(); !r.At.IsZero() && time.Since(r.At) > reportTooOld {
+		return fmt.Errorf("the watch of this host has not reported since %s", r.At.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+// ready fails, with all that is wrong, when no backup would be taken.
+func (w *Worker) ready() error {
+	err := w.alive()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.report == nil {
+		return errors.New("not connected to Temporal yet")
+	}
+	if !w.polling {
+		err = errors.Join(err, errors.New("the worker does not poll its queue"))
+	}
+	switch seen := w.report().TemporalSeen; {
+	case seen.IsZero():
+		err = errors.Join(err, errors.New("Temporal has not answered yet"))
+	case time.Since(seen) > temporalTooOld:
+		err = errors.Join(err, fmt.Errorf("Temporal has not answered since %s", seen.UTC().Format(time.RFC3339)))
+	}
+	return errors.Join(err, w.writable())
+}
+
+// version is this program's, as the Go linker recorded it.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		return info.Main.Version
+	}
+	return "devel"
+}
