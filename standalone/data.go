@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -11,6 +10,7 @@ import (
 	"syscall"
 
 	"canvasback/internal/failure"
+	"canvasback/internal/telemetry"
 )
 
 // dataDir is the directory that one process at a time works in.
@@ -78,15 +78,7 @@ func (d *dataDir) log(name, format string) (*slog.Logger, error) {
 		return nil, fmt.Errorf("log file %s: %w", path, err)
 	}
 	d.files = append(d.files, f)
-	return slog.New(handler(f, format)), nil
-}
-
-func handler(w io.Writer, format string) slog.Handler {
-	o := &slog.HandlerOptions{Level: slog.LevelInfo}
-	if format == "json" {
-		return slog.NewJSONHandler(w, o)
-	}
-	return slog.NewTextHandler(w, o)
+	return telemetry.NewLogger(f, format)
 }
 
 func (d *dataDir) close() {

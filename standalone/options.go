@@ -25,6 +25,7 @@ type options struct {
 	noUI       bool
 	once       bool
 	logFormat  string
+	metrics    string
 }
 
 const (
@@ -73,6 +74,7 @@ func newCommand(run func(o *options) error) *cobra.Command {
 	f.IntVar(&o.uiPort, "ui-port", 8233, "`PORT` of the Web UI on 127.0.0.1, 0 for any")
 	f.BoolVar(&o.noUI, "no-ui", false, "leave the Web UI out")
 	f.BoolVar(&o.once, "once", false, "end after the first backup")
+	f.StringVar(&o.metrics, "metrics-address", "", "`HOST:PORT` of /metrics, /healthz and /readyz (default: the configuration's, or none; without HOST: loopback)")
 	f.StringVar(&o.logFormat, "log-format", "text", "`FORM` of the log files, text or json")
 	cmd.SetUsageTemplate(cmd.UsageTemplate() + `
 Exit status: 0 done, 1 failed, 2 wrong usage or configuration, 4 the backup is bad,
@@ -108,6 +110,15 @@ func (o *options) check() error {
 // configuration reads or makes the worker's configuration. The directory
 // o.data is there.
 func (o *options) configuration() (*config.Config, error) {
+	cfg, err := o.configured()
+	if err == nil && o.metrics != "" {
+		cfg.Metrics.Address = o.metrics
+		err = cfg.Validate()
+	}
+	return cfg, err
+}
+
+func (o *options) configured() (*config.Config, error) {
 	if o.configFile != "" {
 		return config.Load(o.configFile)
 	}

@@ -18,6 +18,7 @@ import (
 	"canvasback/internal/backup"
 	"canvasback/internal/config"
 	"canvasback/internal/failure"
+	"canvasback/internal/telemetry"
 	"canvasback/standalone/sample"
 	"canvasback/standalone/server"
 )
@@ -67,6 +68,8 @@ type standalone struct {
 	worker  worker.Worker
 	log     *slog.Logger
 	closers []func()
+
+	telemetry *telemetry.Worker
 }
 
 // stop ends everything, last things first.
@@ -124,6 +127,13 @@ func (s *standalone) start(ctx context.Context) error {
 			return err
 		}
 	}
+	s.telemetry, err = telemetry.Start(ctx, telemetry.Options{
+		Host: s.config.Host, Databases: s.config.Names(), Service: "canvasback-standalone", Address: s.config.Metrics.Address, Log: s.log, Getenv: os.Getenv,
+	})
+	if err != nil {
+		return err
+	}
+	s.onStop(s.telemetry.Close)
 	if err := s.startServer(ctx, data); err != nil {
 		return err
 	}
@@ -185,14 +195,16 @@ func portFailure(err error) error {
 func (s *standalone) startWorker(ctx context.Context, runner *backup.Runner) error {
 	var err error
 	s.client, err = s.server.Client(client.Options{
-		Identity: "canvasback-standalone@" + s.config.Host,
-		Logger:   sdklog.NewStructuredLogger(s.log),
+		Identity:       "canvasback-standalone@" + s.config.Host,
+		Logger:         sdklog.NewStructuredLogger(telemetry.ForTemporal(s.log)),
+		MetricsHandler: s.telemetry.Metrics.SDK(),
+		Interceptors:   s.telemetry.Tracing.Client(),
 	})
 	if err != nil {
 		return failure.Errorf(failure.TemporalUnreachable, "%w", err)
 	}
 	s.onStop(s.client.Close)
-	s.worker = app.NewWorker(s.client, s.config, runner)
+	s.worker = app.NewWorker(s.client, s.config, s.telemetry.Recorder.Steps(runner), s.telemetry.Tracing.Worker()...)
 	if err := s.worker.Start(); err != nil {
 		return fmt.Errorf("start the worker: %w", err)
 	}
