@@ -50,7 +50,7 @@ var allowed = map[string][]string{
 	"workflows":          {"activities", "internal/failure", "internal/job"},
 	"internal/app":       {"activities", "workflows", "internal/backup", "internal/config", "internal/failure", "internal/job"},
 	"internal/cli": {"internal/app", "internal/backup", "internal/check", "internal/config", "internal/duckfile", "internal/engine", "internal/failure", "internal/hotcopy",
-		"internal/job", "internal/repo", "internal/restore", "internal/retention", "internal/verify", "internal/vfs", "workflows"},
+		"internal/job", "internal/repo", "internal/restore", "internal/retention", "internal/telemetry", "internal/verify", "internal/vfs", "workflows"},
 	"starter": {"internal/cli", "internal/engine"},
 	"worker":  {"internal/app", "internal/backup", "internal/config", "internal/engine", "internal/failure", "internal/telemetry"},
 

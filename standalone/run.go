@@ -121,12 +121,6 @@ func (s *standalone) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.screen.title(data.path, s.config)
-	if s.options.sample() {
-		if err := s.startSample(ctx); err != nil {
-			return err
-		}
-	}
 	s.telemetry, err = telemetry.Start(ctx, telemetry.Options{
 		Host: s.config.Host, Databases: s.config.Names(), Service: "canvasback-standalone", Address: s.config.Metrics.Address, Log: s.log, Getenv: os.Getenv,
 	})
@@ -134,6 +128,12 @@ func (s *standalone) start(ctx context.Context) error {
 		return err
 	}
 	s.onStop(s.telemetry.Close)
+	s.screen.title(data.path, s.config)
+	if s.options.sample() {
+		if err := s.startSample(ctx); err != nil {
+			return err
+		}
+	}
 	if err := s.startServer(ctx, data); err != nil {
 		return err
 	}

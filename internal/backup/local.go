@@ -28,25 +28,26 @@ func (r *Runner) Backup(ctx context.Context, database string, progress func(job.
 	start := time.Now()
 	run := "local-" + rand.Text()
 	sum = &Summary{}
-	if sum.Checkpoint, err = r.Checkpoint(ctx, database); err != nil {
+	if sum.Checkpoint, err = r.steps(run).Checkpoint(ctx, database); err != nil {
 		return nil, err
 	}
 	if r, err = r.forRun(database, run); err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, r.held.End()) }()
+	steps := r.steps(run)
 	defer func() {
 		if err != nil {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 			defer cancel()
-			err = errors.Join(err, r.Abandon(ctx, job.AbandonInput{Database: database, Run: run}))
+			err = errors.Join(err, steps.Abandon(ctx, job.AbandonInput{Database: database, Run: run}))
 		}
 	}()
-	id, err := r.copyAndVerify(ctx, database, run, progress)
+	id, err := copyAndVerify(ctx, steps, database, run, progress)
 	if err != nil {
 		return nil, err
 	}
-	pruned, err := r.Prune(ctx, job.PruneInput{Database: database, Run: run})
+	pruned, err := steps.Prune(ctx, job.PruneInput{Database: database, Run: run})
 	if err != nil {
 		return nil, err
 	}
@@ -58,13 +59,13 @@ func (r *Runner) Backup(ctx context.Context, database string, progress func(job.
 	return sum, nil
 }
 
-func (r *Runner) copyAndVerify(ctx context.Context, database, run string, progress func(job.Progress)) (string, error) {
+func copyAndVerify(ctx context.Context, steps Steps, database, run string, progress func(job.Progress)) (string, error) {
 	for round := 1; ; round++ {
-		c, err := r.Copy(ctx, job.CopyInput{Database: database, Run: run, Round: round}, progress)
+		c, err := steps.Copy(ctx, job.CopyInput{Database: database, Run: run, Round: round}, progress)
 		if err != nil {
 			return "", err
 		}
-		_, err = r.Verify(ctx, job.VerifyInput{Database: database, ID: c.ID, Run: run}, progress)
+		_, err = steps.Verify(ctx, job.VerifyInput{Database: database, ID: c.ID, Run: run}, progress)
 		if failure.Of(err) == failure.BackupBad && round < job.Rounds {
 			continue
 		}

@@ -14,15 +14,16 @@ import (
 // workflow. DrillFailed where the backup is to blame.
 func (r *Runner) Drill(ctx context.Context, in job.DrillInput, progress func(job.Progress)) (job.DrillResult, error) {
 	run := "local-" + rand.Text()
-	chosen, err := r.Choose(ctx, job.ChooseInput{Database: in.Database, Backup: in.Backup, Run: run, Drill: true})
+	steps := r.steps(run)
+	chosen, err := steps.Choose(ctx, job.ChooseInput{Database: in.Database, Backup: in.Backup, Run: run, Drill: true})
 	if err != nil {
 		return job.DrillResult{}, err
 	}
 	outcome := job.DrillRecordInput{Database: in.Database, Run: run, ID: chosen.ID}
 	step := job.DrillStepInput{Database: in.Database, ID: chosen.ID, Run: run}
-	outcome.Restored, err = r.DrillRestore(ctx, step, progress)
+	outcome.Restored, err = steps.DrillRestore(ctx, step, progress)
 	if err == nil {
-		outcome.Verified, err = r.DrillVerify(ctx, step, progress)
+		outcome.Verified, err = steps.DrillVerify(ctx, step, progress)
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -35,7 +36,7 @@ func (r *Runner) Drill(ctx context.Context, in job.DrillInput, progress func(job
 	}
 	recording, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
-	if err := errors.Join(err, r.DrillRecord(recording, outcome)); err != nil {
+	if err := errors.Join(err, steps.DrillRecord(recording, outcome)); err != nil {
 		return job.DrillResult{}, err
 	}
 	return outcome.Result(), nil

@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"canvasback/internal/config"
 	"canvasback/internal/failure"
 	"canvasback/internal/hotcopy"
+	"canvasback/internal/job"
 	"canvasback/internal/repo"
 	"canvasback/internal/vfs"
 )
@@ -28,6 +30,30 @@ type Runner struct {
 	fs     vfs.FS
 	clock  func() time.Time // nil: the machine's
 	held   *repo.Lease      // of the one run that this Runner is for; nil: each step takes its own
+	// Through, if it is set, is what the runs of Backup and Drill take their steps
+	// through, so that somebody sees how each ends.
+	Through func(run string, steps *Runner) Steps
+}
+
+// Steps are the steps of runs without Temporal.
+type Steps interface {
+	Checkpoint(ctx context.Context, database string) (job.CheckpointResult, error)
+	Copy(ctx context.Context, in job.CopyInput, progress func(job.Progress)) (job.CopyResult, error)
+	Verify(ctx context.Context, in job.VerifyInput, progress func(job.Progress)) (job.VerifyResult, error)
+	Prune(ctx context.Context, in job.PruneInput) (job.PruneResult, error)
+	Abandon(ctx context.Context, in job.AbandonInput) error
+
+	Choose(ctx context.Context, in job.ChooseInput) (job.ChooseResult, error)
+	DrillRestore(ctx context.Context, in job.DrillStepInput, progress func(job.Progress)) (job.DrillRestoreResult, error)
+	DrillVerify(ctx context.Context, in job.DrillStepInput, progress func(job.Progress)) (job.DrillVerifyResult, error)
+	DrillRecord(ctx context.Context, in job.DrillRecordInput) error
+}
+
+func (r *Runner) steps(run string) Steps {
+	if r.Through == nil {
+		return r
+	}
+	return r.Through(run, r)
 }
 
 // New opens the repository that cfg names and checks that it can be written.

@@ -21,6 +21,7 @@ type app struct {
 	out    io.Writer // results only
 	errOut io.Writer // everything else
 	json   bool      // --json
+	logged bool      // log lines tell how it goes, so nothing is drawn
 	now    func() time.Time
 
 	started bool // a command's own code has begun: later errors are not about usage

@@ -29,6 +29,7 @@ type backupFlags struct {
 	settle        config.Duration
 	keyFile       string
 	tags          []string
+	log           string
 }
 
 func newBackupCommand(a *app) *cobra.Command {
@@ -56,7 +57,7 @@ file, --database takes names in it, and the other flags override it.`,
 			if err != nil {
 				return err
 			}
-			return a.backup(cfg, names)
+			return a.backup(cfg, names, f.log)
 		},
 	}
 	fl := cmd.Flags()
@@ -70,6 +71,7 @@ file, --database takes names in it, and the other flags override it.`,
 	fl.StringArrayVar(&f.tags, "tag", nil, "`TAG` that the backup carries, repeatable; added to those of the configuration")
 	fl.Var(&f.bandwidth, "bandwidth", "`SIZE` to read from the database per second at most, such as 50MB (default unlimited)")
 	fl.Var(&f.settle, "settle", "`DURATION` for which the header must hold still where nothing else proves the copy")
+	logFlag(cmd, &f.log)
 	fl.Lookup("settle").DefValue = "5s"
 	return cmd
 }
@@ -153,8 +155,8 @@ type outcome struct {
 }
 
 // backup backs the named databases up, one after the other.
-func (a *app) backup(cfg *config.Config, names []string) error {
-	runner, err := backup.New(cfg)
+func (a *app) backup(cfg *config.Config, names []string, log string) error {
+	runner, err := a.runner(cfg, log)
 	if err != nil {
 		return err
 	}

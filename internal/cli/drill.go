@@ -8,7 +8,6 @@ import (
 	"go.temporal.io/sdk/client"
 
 	backups "canvasback/internal/app"
-	"canvasback/internal/backup"
 	"canvasback/internal/config"
 	"canvasback/internal/failure"
 	"canvasback/internal/job"
@@ -20,6 +19,7 @@ type drillFlags struct {
 	config, repository string
 	backup, keyFile    string
 	noWait             bool
+	log                string
 }
 
 func newDrillCommand(a *app) *cobra.Command {
@@ -50,6 +50,7 @@ A drill that fails exits with 4 where the backup is to blame.`,
 	fl.StringVar(&f.config, "config", "", "with --local: configuration `FILE` of the worker")
 	fl.StringVar(&f.repository, "repository", "", "with --local: `DIR` that holds the backups")
 	keyFileFlag(cmd, &f.keyFile)
+	logFlag(cmd, &f.log)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := f.check(cmd); err != nil {
 			return err
@@ -64,9 +65,9 @@ A drill that fails exits with 4 where the backup is to blame.`,
 
 // check refuses flags that do not go together.
 func (f *drillFlags) check(cmd *cobra.Command) error {
-	for _, name := range []string{"config", "repository", "key-file"} {
+	for _, name := range []string{"config", "repository", "key-file", "log-format"} {
 		if !f.local && cmd.Flags().Changed(name) {
-			return usagef("--%s goes with --local; through Temporal the worker's configuration says it", name)
+			return usagef("--%s goes with --local; through Temporal it is the worker's", name)
 		}
 	}
 	for _, name := range []string{"address", "namespace", "host", "no-wait"} {
@@ -86,7 +87,7 @@ func (a *app) drillHere(f *drillFlags, database string) error {
 	if err != nil {
 		return err
 	}
-	runner, err := backup.New(cfg)
+	runner, err := a.runner(cfg, f.log)
 	if err != nil {
 		return err
 	}

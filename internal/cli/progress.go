@@ -12,7 +12,8 @@ import (
 )
 
 // progress draws a bar on standard error while a step runs. It draws nothing
-// where standard error is no terminal or the result is wanted as JSON.
+// where standard error is no terminal or holds a log, or the result is wanted as
+// JSON.
 type progress struct {
 	w    io.Writer
 	bar  *progressbar.ProgressBar
@@ -22,7 +23,7 @@ type progress struct {
 // progress starts a bar; end takes it off the screen again.
 func (a *app) progress() *progress {
 	p := &progress{}
-	if f, ok := a.errOut.(*os.File); ok && !a.json && term.IsTerminal(int(f.Fd())) {
+	if f, ok := a.errOut.(*os.File); ok && !a.json && !a.logged && term.IsTerminal(int(f.Fd())) {
 		p.w = f
 	}
 	return p

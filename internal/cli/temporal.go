@@ -9,6 +9,7 @@ import (
 	backups "canvasback/internal/app"
 	"canvasback/internal/failure"
 	"canvasback/internal/repo"
+	"canvasback/internal/telemetry"
 )
 
 // temporalCommands are the commands that speak to a Temporal server.
@@ -66,7 +67,7 @@ func newScheduleRemote(cmd *cobra.Command) *remote {
 }
 
 // connect checks the flags and reaches the server, or fails within seconds.
-func (r *remote) connect(a *app) (client.Client, error) {
+func (r *remote) connect(a *app, tracing *telemetry.Tracing) (client.Client, error) {
 	if r.database != "" && !repo.ValidName(r.database) {
 		return nil, usagef("--database %s: not the name of a database", r.database)
 	}
@@ -77,12 +78,26 @@ func (r *remote) connect(a *app) (client.Client, error) {
 		}
 		r.host = host
 	}
-	return backups.Connect(a.ctx, backups.ConnectOptions{Address: r.address, Namespace: r.namespace, Identity: "canvasback-starter@" + r.host})
+	return backups.Connect(a.ctx, backups.ConnectOptions{Address: r.address, Namespace: r.namespace, Identity: "canvasback-starter@" + r.host, Interceptors: tracing.Client()})
 }
 
-// withClient runs f with a connection.
+// withClient runs f with a connection. What f starts is traced where OTEL_* asks
+// for it; that its spans are not delivered is no failure of the command.
 func (r *remote) withClient(a *app, f func(c client.Client) error) error {
-	c, err := r.connect(a)
+	log, err := telemetry.NewLogger(a.errOut, "text")
+	if err != nil {
+		return err
+	}
+	tracing, err := telemetry.NewTracing(a.ctx, os.Getenv, "canvasback-starter", log)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err := tracing.Close(); err != nil {
+			log.Warn("Traces are not delivered", "error", err)
+		}
+	}()
+	c, err := r.connect(a, tracing)
 	if err != nil {
 		return err
 	}

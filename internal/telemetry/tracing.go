@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -33,7 +34,7 @@ type Tracing struct {
 }
 
 // NewTracing sets tracing up as OpenTelemetry's environment variables say:
-// OTEL_TRACES_EXPORTER (otlp, console or none), OTEL_EXPORTER_OTLP_ENDPOINT, _PROTOCOL
+// OTEL_TRACES_EXPORTER (otlp, console, which is standard error, or none), OTEL_EXPORTER_OTLP_ENDPOINT, _PROTOCOL
 // and their relatives, OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES, OTEL_TRACES_SAMPLER,
 // OTEL_BSP_*, OTEL_SDK_DISABLED. It is nil where none of them asks for traces.
 // What a service name that is not set becomes is service. A value that makes no
@@ -87,7 +88,7 @@ func protocol(getenv func(string) string) string {
 func newExporter(ctx context.Context, kind, protocol string) (sdktrace.SpanExporter, error) {
 	switch {
 	case kind == "console":
-		return stdouttrace.New()
+		return stdouttrace.New(stdouttrace.WithWriter(os.Stderr))
 	case kind != "otlp":
 		return nil, fmt.Errorf("OTEL_TRACES_EXPORTER %q: otlp, console or none is wanted", kind)
 	case protocol == "http/protobuf":
