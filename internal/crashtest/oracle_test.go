@@ -222,7 +222,7 @@ func (w world) remains() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	known := map[string]bool{"shop": true, "shop/.lock": true, "shop/.run": true, "shop/.staging": true, "shop/.edit": true, "shop/.trash": true}
+	known := map[string]bool{"shop": true, "shop/.lock": true, "shop/.run": true, "shop/.staging": true, "shop/.edit": true, "shop/.told": true, "shop/.trash": true}
 	know := func(dir string, m repo.Manifest, notes ...string) {
 		for _, name := range append(notes, "", "manifest.json", "SHA256SUMS", "pin.json", "drills.json", "check.json") {
 			known[filepath.Join(dir, name)] = true

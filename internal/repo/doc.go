@@ -13,6 +13,7 @@
 //	    removed.json                        when, why, and until when
 //	<repository>/<database>/.lock, .run     one run at a time
 //	<repository>/<database>/.edit           one change of what is listed at a time
+//	<repository>/<database>/.told           what people were told of its runs
 //
 // A backup appears by one rename of its whole directory, after everything in
 // it was synced, and disappears by one rename; so what is listed is whole at
@@ -41,7 +42,7 @@
 //     waited for. Sweep also leaves alone what was modified a short while ago: a
 //     run that is between two steps holds no lock.
 //  3. .edit: held for the moment of one change of what is listed (Update, the
-//     notes, and the renames of Remove, Trash, Untrash and Sweep), and the only
+//     notes, .told, and the renames of Remove, Trash, Untrash and Sweep), and the only
 //     one that is waited for. So a change sees all earlier ones.
 //  4. the directory of a backup itself: shared for those who read it (Read),
 //     exclusive for those who take it out of the list, who do not wait and are

@@ -28,6 +28,7 @@ const (
 	lockName     = ".lock"
 	editName     = ".edit"
 	recordName   = ".run"
+	toldName     = ".told"
 	gonePrefix   = ".gone-"
 	probePrefix  = ".probe-"
 

@@ -33,7 +33,7 @@ func (r *Repo) Strays(database string) ([]string, error) {
 			found, err := r.straysOf(database, e.Name())
 			strays, faults = append(strays, found...), append(faults, err)
 		case e.IsDir() && (e.Name() == stagingName || e.Name() == trashName):
-		case e.Name() == lockName, e.Name() == editName, e.Name() == recordName, vfs.IsTemp(e.Name()):
+		case e.Name() == lockName, e.Name() == editName, e.Name() == recordName, e.Name() == toldName, vfs.IsTemp(e.Name()):
 		default:
 			strays = append(strays, path+": belongs to no backup")
 		}
