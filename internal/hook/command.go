@@ -1,6 +1,7 @@
 package hook
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -20,11 +21,20 @@ const grace = 2 * time.Second
 // output, at most MaxAnswer bytes and one more if there was more. The error of
 // a hook that failed quotes the end of both streams.
 func Command(ctx context.Context, argv, env []string) ([]byte, error) {
+	return CommandOn(ctx, argv, env, nil)
+}
+
+// CommandOn is Command with in as the hook's standard input, which it may leave
+// unread.
+func CommandOn(ctx context.Context, argv, env []string, in []byte) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Env = environment(env)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = grace
+	if in != nil {
+		cmd.Stdin = bytes.NewReader(in)
+	}
 	var out head
 	var errOut tail
 	cmd.Stdout, cmd.Stderr = &out, &errOut
