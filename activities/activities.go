@@ -28,8 +28,9 @@ type Steps interface {
 
 // Activities are registered with a worker. They are safe for concurrent use.
 type Activities struct {
-	Runner Steps
-	slots  chan struct{} // one for each copy or verification at once
+	Runner    Steps
+	Announcer Announcer     // nil: nobody is told
+	slots     chan struct{} // one for each copy or verification at once
 }
 
 // New makes activities that copy or verify at most copies databases at a time.

@@ -45,14 +45,15 @@ var allowed = map[string][]string{
 
 	"internal/backup": {"internal/checkpoint", "internal/config", "internal/duckfile", "internal/engine", "internal/failure", "internal/hold", "internal/hotcopy",
 		"internal/job", "internal/repo", "internal/restore", "internal/retention", "internal/verify", "internal/vfs"},
+	"internal/notify":    {"internal/config", "internal/failure", "internal/hook", "internal/job", "internal/repo", "internal/vfs"},
 	"activities":         {"internal/failure", "internal/job"},
 	"internal/telemetry": {"activities", "internal/failure", "internal/health", "internal/job"},
 	"workflows":          {"activities", "internal/failure", "internal/job"},
 	"internal/app":       {"activities", "workflows", "internal/backup", "internal/config", "internal/failure", "internal/job"},
 	"internal/cli": {"internal/app", "internal/backup", "internal/check", "internal/config", "internal/duckfile", "internal/engine", "internal/failure", "internal/hotcopy",
-		"internal/job", "internal/repo", "internal/restore", "internal/retention", "internal/telemetry", "internal/verify", "internal/vfs", "workflows"},
+		"internal/job", "internal/notify", "internal/repo", "internal/restore", "internal/retention", "internal/telemetry", "internal/verify", "internal/vfs", "workflows"},
 	"starter": {"internal/cli", "internal/engine"},
-	"worker":  {"internal/app", "internal/backup", "internal/config", "internal/engine", "internal/failure", "internal/telemetry"},
+	"worker":  {"internal/app", "internal/backup", "internal/config", "internal/engine", "internal/failure", "internal/notify", "internal/telemetry"},
 
 	// Helpers of tests, which nothing that is shipped imports.
 	"internal":                   {},

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"go.temporal.io/sdk/client"
 	sdklog "go.temporal.io/sdk/log"
@@ -18,6 +19,7 @@ import (
 	"canvasback/internal/backup"
 	"canvasback/internal/config"
 	"canvasback/internal/failure"
+	"canvasback/internal/notify"
 	"canvasback/internal/telemetry"
 	"canvasback/standalone/sample"
 	"canvasback/standalone/server"
@@ -204,12 +206,29 @@ func (s *standalone) startWorker(ctx context.Context, runner *backup.Runner) err
 		return failure.Errorf(failure.TemporalUnreachable, "%w", err)
 	}
 	s.onStop(s.client.Close)
-	s.worker = app.NewWorker(s.client, s.config, s.telemetry.Recorder.Steps(runner), s.telemetry.Tracing.Worker()...)
+	s.worker = app.NewWorker(s.client, s.config, s.telemetry.Recorder.Steps(runner), s.notifier(ctx), s.telemetry.Tracing.Worker()...)
 	if err := s.worker.Start(); err != nil {
 		return fmt.Errorf("start the worker: %w", err)
 	}
 	s.onStop(s.worker.Stop)
 	return s.ensureSchedules(ctx)
+}
+
+// notifier tells people how runs end, and goes on trying to until everything
+// stops.
+func (s *standalone) notifier(ctx context.Context) *notify.Notifier {
+	n := notify.New(s.config)
+	n.Complain = func(database, event, channel string, err error) {
+		s.log.Warn("Not told", "database", database, "event", event, "channel", channel, "error", err)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var keeping sync.WaitGroup
+	keeping.Go(func() { n.Keep(ctx) })
+	s.onStop(func() {
+		cancel()
+		keeping.Wait()
+	})
+	return n
 }
 
 // wait returns when ctx ends, and with an error when the sample's writer does.

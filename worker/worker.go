@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -13,6 +14,7 @@ import (
 	"canvasback/internal/backup"
 	"canvasback/internal/config"
 	"canvasback/internal/failure"
+	"canvasback/internal/notify"
 	"canvasback/internal/telemetry"
 )
 
@@ -155,7 +157,16 @@ func work(ctx context.Context, o *options, logTo io.Writer) error {
 		log.Info("Database", "name", d.Name, "path", d.Path, "repository", cfg.Repository)
 	}
 	log.Info("Taking backups", "host", cfg.Host)
-	if err := app.Work(ctx, app.NewWorker(c, cfg, tel.Recorder.Steps(runner), tel.Tracing.Worker()...)); err != nil {
+	notifier := notify.New(cfg)
+	notifier.Complain = func(database, event, channel string, err error) {
+		log.Warn("Not told", "database", database, "event", event, "channel", channel, "error", err)
+	}
+	keep, stop := context.WithCancel(ctx)
+	var keeping sync.WaitGroup
+	keeping.Go(func() { notifier.Keep(keep) })
+	defer keeping.Wait()
+	defer stop()
+	if err := app.Work(ctx, app.NewWorker(c, cfg, tel.Recorder.Steps(runner), notifier, tel.Tracing.Worker()...)); err != nil {
 		return err
 	}
 	log.Info("Stopped", "host", cfg.Host)

@@ -22,10 +22,14 @@ var steps *activities.Activities
 // failure.Kind, or a cancellation.
 func Backup(ctx workflow.Context, in job.BackupInput) (job.BackupResult, error) {
 	run := workflow.GetInfo(ctx).WorkflowExecution.RunID
+	told := announce(ctx, job.AnnounceBackup, in.Database)
 	result, err := backup(ctx, in.Database, run)
 	if err != nil {
-		return job.BackupResult{}, abandon(ctx, in.Database, run, err)
+		err = abandon(ctx, in.Database, run, err)
+		told.failed(ctx, err)
+		return job.BackupResult{}, err
 	}
+	told.passed(ctx, result.ID, result.State, result.Reason)
 	return result, nil
 }
 

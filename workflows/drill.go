@@ -17,6 +17,17 @@ import (
 // and how long it took. A drill that fails is recorded too, and its run fails:
 // as failure.DrillFailed where the backup is to blame, else as what stopped it.
 func Drill(ctx workflow.Context, in job.DrillInput) (job.DrillResult, error) {
+	told := announce(ctx, job.AnnounceDrill, in.Database)
+	result, err := drill(ctx, in)
+	if err != nil {
+		told.failed(ctx, err)
+		return job.DrillResult{}, err
+	}
+	told.passed(ctx, result.ID, "", "")
+	return result, nil
+}
+
+func drill(ctx workflow.Context, in job.DrillInput) (job.DrillResult, error) {
 	run := workflow.GetInfo(ctx).WorkflowExecution.RunID
 
 	// 1. Which backup is decided once.

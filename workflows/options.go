@@ -70,6 +70,23 @@ var (
 		WaitForCancellation:    true,
 		RetryPolicy:            retry(2*time.Second, 2*time.Minute, 10),
 	}
+	// Announcements hold a run up for a bounded time only, and never its steps.
+	// Attempts within one, as long as a receiver does not answer, are the
+	// activity's own; it is tried again where its worker went away.
+	announceStartOptions = workflow.ActivityOptions{
+		StartToCloseTimeout:    2 * time.Minute,
+		ScheduleToStartTimeout: time.Minute,
+		ScheduleToCloseTimeout: 2 * time.Minute,
+		HeartbeatTimeout:       job.HeartbeatTimeout,
+		RetryPolicy:            retry(time.Second, 10*time.Second, 3),
+	}
+	announceEndOptions = workflow.ActivityOptions{
+		StartToCloseTimeout:    5 * time.Minute,
+		ScheduleToStartTimeout: 10 * time.Minute,
+		ScheduleToCloseTimeout: 15 * time.Minute,
+		HeartbeatTimeout:       job.HeartbeatTimeout,
+		RetryPolicy:            retry(time.Second, 10*time.Second, 0),
+	}
 	// Both end a run, also one that is being cancelled.
 	recordOptions, abandonOptions = lastOptions, lastOptions
 

@@ -23,7 +23,7 @@ const StopTimeout = 30 * time.Second
 
 // NewWorker returns the worker of cfg's host, not started yet. It polls the
 // host's own task queue for workflows and activities.
-func NewWorker(c client.Client, cfg *config.Config, runner activities.Steps, interceptors ...interceptor.WorkerInterceptor) worker.Worker {
+func NewWorker(c client.Client, cfg *config.Config, runner activities.Steps, announcer activities.Announcer, interceptors ...interceptor.WorkerInterceptor) worker.Worker {
 	w := worker.New(c, job.Queue(cfg.Host), worker.Options{
 		WorkerStopTimeout:                  StopTimeout,
 		MaxHeartbeatThrottleInterval:       2 * time.Second,
@@ -31,7 +31,9 @@ func NewWorker(c client.Client, cfg *config.Config, runner activities.Steps, int
 		MaxConcurrentActivityExecutionSize: 16 + cfg.Copies,
 		Interceptors:                       interceptors,
 	})
-	Register(w, activities.New(runner, cfg.Copies))
+	a := activities.New(runner, cfg.Copies)
+	a.Announcer = announcer
+	Register(w, a)
 	return w
 }
 

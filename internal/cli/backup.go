@@ -13,6 +13,8 @@ import (
 	"canvasback/internal/backup"
 	"canvasback/internal/config"
 	"canvasback/internal/failure"
+	"canvasback/internal/job"
+	"canvasback/internal/notify"
 	"canvasback/internal/repo"
 )
 
@@ -156,14 +158,18 @@ type outcome struct {
 
 // backup backs the named databases up, one after the other.
 func (a *app) backup(cfg *config.Config, names []string, log string) error {
+	notifier := a.notifier(cfg)
 	runner, err := a.runner(cfg, log)
 	if err != nil {
+		for _, name := range names {
+			notifier.Watch(a.ctx, name, job.AnnounceBackup, func(*job.AnnounceInput) error { return err })
+		}
 		return err
 	}
 	var outcomes []outcome
 	var failures []error
 	for _, name := range names {
-		doc, err := a.backupOne(runner, name)
+		doc, err := a.backupOne(runner, notifier, name)
 		if err != nil && a.ctx.Err() != nil {
 			return err
 		}
@@ -204,10 +210,18 @@ func namedError(database string, err error) error {
 	return failure.Errorf(failure.Of(err), "%s: %w", database, err)
 }
 
-func (a *app) backupOne(runner *backup.Runner, name string) (*backupDoc, error) {
-	bar := a.progress()
-	sum, err := runner.Backup(a.ctx, name, bar.update)
-	bar.end()
+func (a *app) backupOne(runner *backup.Runner, notifier *notify.Notifier, name string) (*backupDoc, error) {
+	var sum *backup.Summary
+	err := notifier.Watch(a.ctx, name, job.AnnounceBackup, func(in *job.AnnounceInput) (err error) {
+		bar := a.progress()
+		sum, err = runner.Backup(a.ctx, name, bar.update)
+		bar.end()
+		if sum != nil {
+			doc := newBackupDoc(&sum.Manifest)
+			in.Backup, in.State, in.Reason = doc.ID, string(doc.State), doc.Reason
+		}
+		return err
+	})
 	if sum == nil {
 		if err == nil {
 			err = fmt.Errorf("the backup of %s ended without a result", name)

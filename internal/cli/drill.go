@@ -91,9 +91,14 @@ func (a *app) drillHere(f *drillFlags, database string) error {
 	if err != nil {
 		return err
 	}
-	bar := a.progress()
-	result, err := runner.Drill(a.ctx, job.DrillInput{Database: database, Backup: f.backup}, bar.update)
-	bar.end()
+	var result job.DrillResult
+	err = a.notifier(cfg).Watch(a.ctx, database, job.AnnounceDrill, func(in *job.AnnounceInput) (err error) {
+		bar := a.progress()
+		result, err = runner.Drill(a.ctx, job.DrillInput{Database: database, Backup: f.backup}, bar.update)
+		bar.end()
+		in.Backup = result.ID
+		return err
+	})
 	if err != nil {
 		return err
 	}

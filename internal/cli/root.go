@@ -48,6 +48,7 @@ those of the second start, watch and stop the backups that Temporal runs.`,
 		newPinCommand(a),
 		newUnpinCommand(a),
 		newUndeleteCommand(a),
+		newNotifyCommand(a),
 		newVersionCommand(a),
 	)
 	addTo(root, groupTemporal, temporalCommands(a)...)

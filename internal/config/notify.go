@@ -9,6 +9,9 @@ import (
 	"time"
 )
 
+// longestNotifyTimeout bounds how long a run waits at its end.
+const longestNotifyTimeout = Duration(time.Minute)
+
 // Defaults of notifications.
 const (
 	DefaultNotifyTimeout = Duration(10 * time.Second)
@@ -159,6 +162,7 @@ func (n *Notify) absolute(from func(string) string) {
 func (n *Notify) check(at string) []fault {
 	k := &checks{at: at}
 	k.require(n.Timeout >= 0, "timeout", "%s is no time limit: more than 0", n.Timeout)
+	k.require(n.Timeout <= longestNotifyTimeout, "timeout", "%s is too long: at most %s", n.Timeout, longestNotifyTimeout)
 	k.require(n.Remind == nil || *n.Remind >= 0, "remind", "%s is negative", n.Remind)
 	k.require(len(n.Command) == 0 || n.Command[0] != "", "command", "missing: a list such as [/usr/local/bin/tell, oncall] is wanted")
 	k.require(!slices.ContainsFunc(n.Command, func(s string) bool { return strings.ContainsRune(s, 0) }), "command", "an argument holds a zero byte")

@@ -92,6 +92,7 @@ func TestNotifyFaults(t *testing.T) {
 		{"a method alone", "notify: {ping: {method: GET}}\n", "notify.ping.url: missing"},
 		{"no time", "notify: {timeout: 0}\n", "0 is no time limit"},
 		{"negative time", "notify: {timeout: -1s, remind: -1s}\n", "notify.remind: -1s is negative"},
+		{"too much time", "notify: {timeout: 2m}\n", "notify.timeout: 2m0s is too long: at most 1m0s"},
 		{"no program", "notify: {command: ['']}\n", "notify.command: missing"},
 		{"one check for two", "notify: {ping: {ok_url: 'https://hc.example/5d3b8f0e-secret'}}\n", "it is the check of both shop and logs"},
 	}

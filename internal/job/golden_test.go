@@ -56,7 +56,7 @@ var golden = map[string]any{
 	"announce_result": AnnounceResult{Nobody: true, Told: []Told{{Event: "ok", Channel: "ping"}},
 		Untold: []Undelivered{{Event: "failure", Channel: "webhook", Error: "https://alerts.example answers 500"}}},
 	"abandon_input": AbandonInput{Database: "shop", Run: "0198c1b2"},
-	"pulse_input": PulseInput{Host: "db1"},
+	"pulse_input":   PulseInput{Host: "db1"},
 	"pulse": Pulse{Host: "db1", Version: "v1.2.3", PID: 4711, Started: at, At: at.Add(time.Hour), Looked: at.Add(time.Minute), Config: "0123456789ab",
 		ConfigChanged: true, FreeBytes: 1 << 40, RepositoryBytes: 1 << 34, Problem: "read /backups: input/output error", Databases: []PulseDatabase{{
 			Name: "shop", MaxAge: 26 * time.Hour, Backups: 10, GrowthPerDay: 12.5, Hook: "exit status 1",
