@@ -28,6 +28,7 @@ type Metrics struct {
 	verifications *prometheus.CounterVec
 	decisions     *prometheus.CounterVec
 	restoredBytes *prometheus.CounterVec
+	connected     prometheus.Gauge
 }
 
 // other is the label of what is in no closed list. Whoever may start a run may
@@ -44,6 +45,7 @@ func NewMetrics(host, version string, databases []string) *Metrics {
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	build := m.gauge("build_info", "The release of canvasback that runs; always 1.", "version")
 	build.WithLabelValues(version).Set(1)
+	m.connected = m.gauge("temporal_connected", "1 once the worker has reached Temporal; 0 while it waits for it at its start.").WithLabelValues()
 	m.duration = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "canvasback_step_duration_seconds", Buckets: durations,
 		Help: "Time of each attempt of a step. Outcome: done, retry (it failed and is tried again), failed, interrupted.",

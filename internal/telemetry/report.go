@@ -44,8 +44,10 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("canvasback_"+name, help, labels, nil)
 }
 
-// Watch adds what the reports say. It is called once.
+// Watch adds what the reports say, which those that are connected to Temporal
+// make. It is called once.
 func (m *Metrics) Watch(report func() health.Report) {
+	m.connected.Set(1)
 	m.ours.MustRegister(&reported{report, time.Now})
 }
 
