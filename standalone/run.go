@@ -206,7 +206,7 @@ func (s *standalone) startWorker(ctx context.Context, runner *backup.Runner) err
 		return failure.Errorf(failure.TemporalUnreachable, "%w", err)
 	}
 	s.onStop(s.client.Close)
-	s.worker = app.NewWorker(s.client, s.config, s.telemetry.Recorder.Steps(runner), s.notifier(ctx), s.telemetry.Tracing.Worker()...)
+	s.worker = app.NewWorker(s.client, s.config, s.telemetry.Recorder.Steps(runner), s.telemetry.Recorder.Announcer(s.notifier(ctx)), s.telemetry.Tracing.Worker()...)
 	if err := s.worker.Start(); err != nil {
 		return fmt.Errorf("start the worker: %w", err)
 	}

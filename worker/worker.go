@@ -166,7 +166,7 @@ func work(ctx context.Context, o *options, logTo io.Writer) error {
 	keeping.Go(func() { notifier.Keep(keep) })
 	defer keeping.Wait()
 	defer stop()
-	if err := app.Work(ctx, app.NewWorker(c, cfg, tel.Recorder.Steps(runner), notifier, tel.Tracing.Worker()...)); err != nil {
+	if err := app.Work(ctx, app.NewWorker(c, cfg, tel.Recorder.Steps(runner), tel.Recorder.Announcer(notifier), tel.Tracing.Worker()...)); err != nil {
 		return err
 	}
 	log.Info("Stopped", "host", cfg.Host)

@@ -28,6 +28,7 @@ type Metrics struct {
 	verifications *prometheus.CounterVec
 	decisions     *prometheus.CounterVec
 	restoredBytes *prometheus.CounterVec
+	messages      *prometheus.CounterVec
 	connected     prometheus.Gauge
 }
 
@@ -61,6 +62,7 @@ func NewMetrics(host, version string, databases []string) *Metrics {
 	m.verifications = m.counter("verifications_total", "Verdicts on copies, by the state that the backup came to be in.", "database", "state")
 	m.decisions = m.counter("prune_decisions_total", "Decisions of the retention policy on backups: kept or removed.", "database", "decision")
 	m.restoredBytes = m.counter("restored_bytes_total", "Size of what restores and drills restored.", "database")
+	m.messages = m.counter("messages_total", "Messages to those whom notify names, told or untold: those that could not be delivered so far.", "database", "outcome")
 	m.begin()
 	return m
 }
@@ -79,6 +81,9 @@ func (m *Metrics) begin() {
 		}
 		for _, decision := range []string{kept, removed} {
 			m.decisions.WithLabelValues(d, decision)
+		}
+		for _, outcome := range []string{told, untold} {
+			m.messages.WithLabelValues(d, outcome)
 		}
 		for _, s := range stepNames {
 			m.running.WithLabelValues(d, s)
@@ -99,6 +104,8 @@ var (
 const (
 	kept    = "kept"
 	removed = "removed"
+	told    = "told"
+	untold  = "untold"
 )
 
 func oneOf(list []string, value string) string {
@@ -157,4 +164,10 @@ func (m *Metrics) pruned(database string, r job.PruneResult) {
 
 func (m *Metrics) restored(database string, bytes int64) {
 	m.restoredBytes.WithLabelValues(oneOf(m.databases, database)).Add(float64(bytes))
+}
+
+func (m *Metrics) announced(database string, r job.AnnounceResult) {
+	database = oneOf(m.databases, database)
+	m.messages.WithLabelValues(database, told).Add(float64(len(r.Told)))
+	m.messages.WithLabelValues(database, untold).Add(float64(len(r.Untold)))
 }

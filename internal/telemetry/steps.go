@@ -27,16 +27,17 @@ const (
 	stepDrillRestore = "drill-restore"
 	stepDrillVerify  = "drill-verify"
 	stepDrillRecord  = "drill-record"
+	stepAnnounce     = "announce"
 )
 
 var stepNames = []string{
 	stepCheckpoint, stepCopy, stepVerify, stepPrune, stepAbandon,
-	stepChoose, stepRestore, stepDrillRestore, stepDrillVerify, stepDrillRecord,
+	stepChoose, stepRestore, stepDrillRestore, stepDrillVerify, stepDrillRecord, stepAnnounce,
 }
 
 // stepTypes are the names that Temporal has for the steps.
 var stepTypes = []string{
-	"Checkpoint", "Copy", "Verify", "Prune", "Abandon", "Choose", "Restore", "DrillRestore", "DrillVerify", "DrillRecord",
+	"Checkpoint", "Copy", "Verify", "Prune", "Abandon", "Choose", "Restore", "DrillRestore", "DrillVerify", "DrillRecord", "Announce",
 }
 
 func isStep(activityType string) bool { return slices.Contains(stepTypes, activityType) }
@@ -70,6 +71,29 @@ func (r *Recorder) StepsOf(run string, next activities.Steps) activities.Steps {
 	return &steps{next, r, run}
 }
 
+// Announcer is next, written down. A run of which nobody is to be told is no step.
+func (r *Recorder) Announcer(next activities.Announcer) activities.Announcer {
+	return &announcer{next, r}
+}
+
+type announcer struct {
+	activities.Announcer
+	recorder *Recorder
+}
+
+func (n *announcer) Announce(ctx context.Context, in job.AnnounceInput) (res job.AnnounceResult, err error) {
+	a := n.recorder.begin(ctx, stepAnnounce, in.Database, in.Run)
+	a.backup = in.Backup
+	res, err = n.Announcer.Announce(ctx, in)
+	if res.Nobody && err == nil {
+		a.ended()
+		return res, nil
+	}
+	a.metrics.announced(in.Database, res)
+	a.end(err)
+	return res, err
+}
+
 // steps passes on as they are those that it has no method for.
 type steps struct {
 	activities.Steps
@@ -89,12 +113,16 @@ type attempt struct {
 }
 
 func (s *steps) begin(ctx context.Context, step, database, run string) *attempt {
-	a := &attempt{
-		Recorder: s.recorder, ctx: ctx, step: step, database: database, run: run, number: 1, most: 1,
-		began: time.Now(), ended: s.recorder.metrics.at(database, step),
+	if run == "" {
+		run = s.run
 	}
-	if a.run == "" {
-		a.run = s.run
+	return s.recorder.begin(ctx, step, database, run)
+}
+
+func (r *Recorder) begin(ctx context.Context, step, database, run string) *attempt {
+	a := &attempt{
+		Recorder: r, ctx: ctx, step: step, database: database, run: run, number: 1, most: 1,
+		began: time.Now(), ended: r.metrics.at(database, step),
 	}
 	if activity.IsActivity(ctx) {
 		info := activity.GetInfo(ctx)

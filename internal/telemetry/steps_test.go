@@ -64,6 +64,10 @@ func (f *fake) DrillVerify(context.Context, job.DrillStepInput, func(job.Progres
 
 func (f *fake) DrillRecord(context.Context, job.DrillRecordInput) error { return f.err }
 
+func (f *fake) Announce(context.Context, job.AnnounceInput) (job.AnnounceResult, error) {
+	return job.AnnounceResult{Told: make([]job.Told, 2), Untold: make([]job.Undelivered, 1)}, f.err
+}
+
 // every step once, by its name.
 var every = map[string]func(s activities.Steps) error{
 	stepCheckpoint: func(s activities.Steps) error {
@@ -99,6 +103,11 @@ var every = map[string]func(s activities.Steps) error{
 	},
 	stepDrillVerify: func(s activities.Steps) error {
 		_, err := s.DrillVerify(context.Background(), job.DrillStepInput{Database: "shop", Run: "r1", ID: "b1"}, nil)
+		return err
+	},
+	stepAnnounce: func(s activities.Steps) error {
+		of := s.(*steps)
+		_, err := of.recorder.Announcer(of.Steps.(*fake)).Announce(context.Background(), job.AnnounceInput{Database: "shop", Run: "r1", Backup: "b1"})
 		return err
 	},
 	stepDrillRecord: func(s activities.Steps) error {
@@ -159,9 +168,10 @@ func TestWhatStepsDidIsCounted(t *testing.T) {
 		"rule A": testutil.ToFloat64(m.copies.WithLabelValues("shop", "A")), "verified": testutil.ToFloat64(m.verifications.WithLabelValues("shop", "verified")),
 		"kept": testutil.ToFloat64(m.decisions.WithLabelValues("shop", kept)), "removed": testutil.ToFloat64(m.decisions.WithLabelValues("shop", removed)),
 		"restored": testutil.ToFloat64(m.restoredBytes.WithLabelValues("shop")),
+		"told":     testutil.ToFloat64(m.messages.WithLabelValues("shop", told)), "untold": testutil.ToFloat64(m.messages.WithLabelValues("shop", untold)),
 	}
 	assert.Equal(t, map[string]float64{
-		"copied": 1000, "read": 700, "resumed": 300, "attempts": 3, "rule A": 1, "verified": 1, "kept": 2, "removed": 1, "restored": 30,
+		"copied": 1000, "read": 700, "resumed": 300, "attempts": 3, "rule A": 1, "verified": 1, "kept": 2, "removed": 1, "restored": 30, "told": 2, "untold": 1,
 	}, want)
 	err := every[stepVerify](r.Steps(&fake{err: failure.Errorf(failure.BackupBad, "rotten")}))
 	require.Error(t, err)
@@ -253,8 +263,23 @@ func TestFailedStepsAreSaidOnce(t *testing.T) {
 	log = ForTemporal(log).With("Namespace", "default")
 	log.Error("Activity error.", "ActivityType", "Copy", "Error", errors.New("a"))
 	assert.Empty(t, out.String())
-	log.Error("Activity error.", "ActivityType", "Announce", "Error", errors.New("b"))
+	log.Error("Activity error.", "ActivityType", "Pulse", "Error", errors.New("b"))
 	log.Log(t.Context(), slog.LevelInfo, "Started Worker")
-	assert.Contains(t, out.String(), "Announce")
+	assert.Contains(t, out.String(), "Pulse")
 	assert.Contains(t, out.String(), "Started Worker")
+}
+
+type nobody struct{}
+
+func (nobody) Announce(context.Context, job.AnnounceInput) (job.AnnounceResult, error) {
+	return job.AnnounceResult{Nobody: true}, nil
+}
+
+func TestTellingNobodyIsNoStep(t *testing.T) {
+	var out bytes.Buffer
+	r, m := recorder(t, &out)
+	_, err := r.Announcer(nobody{}).Announce(t.Context(), job.AnnounceInput{Database: "shop"})
+	require.NoError(t, err)
+	assert.Empty(t, out.String())
+	assert.Equal(t, 0.0, testutil.ToFloat64(m.running.WithLabelValues("shop", stepAnnounce)))
 }
