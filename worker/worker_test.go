@@ -1,9 +1,13 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
@@ -87,4 +91,57 @@ func (n *noticing) Write(p []byte) (int, error) {
 		n.call()
 	}
 	return n.Buffer.Write(p)
+}
+
+func TestMetricsAddressThatIsTaken(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	var errOut bytes.Buffer
+	dir, shop := t.TempDir(), filepath.Join(t.TempDir(), "shop.duckdb")
+	for _, args := range [][]string{{"--metrics-address", l.Addr().String()}, {"--metrics-address", "9464"}} {
+		errOut.Reset()
+		status := Main(t.Context(), append(args, "--database=shop="+shop, "--repository", dir), &bytes.Buffer{}, &errOut)
+		assert.Equal(t, failure.ExitUsage, status, errOut.String())
+		assert.Contains(t, errOut.String(), args[1])
+		assert.NotContains(t, errOut.String(), "Temporal", "nothing was begun")
+	}
+}
+
+// A worker that waits for Temporal is alive, not ready, and says so.
+func TestWorkerThatWaitsAnswersProbes(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	t.Setenv("TEMPORAL_CONFIG_FILE", filepath.Join(t.TempDir(), "none.toml"))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	reader, writer := io.Pipe()
+	done := make(chan int, 1)
+	go func() {
+		defer writer.Close()
+		done <- Main(ctx, []string{"--database=shop=" + filepath.Join(t.TempDir(), "shop.duckdb"), "--repository", t.TempDir(), "--address", l.Addr().String(),
+			"--metrics-address", "127.0.0.1:0", "--log-format", "json"}, &bytes.Buffer{}, writer)
+	}()
+	address := ""
+	lines := bufio.NewScanner(reader)
+	for address == "" && lines.Scan() {
+		var said struct{ Msg, Address string }
+		require.NoError(t, json.Unmarshal(lines.Bytes(), &said), lines.Text())
+		if said.Msg == "Serving metrics" {
+			address = said.Address
+		}
+	}
+	go io.Copy(io.Discard, reader)
+	for path, want := range map[string]string{"/healthz": "ok", "/readyz": "not connected to Temporal yet", "/metrics": "canvasback_temporal_connected{host="} {
+		res, err := http.Get("http://" + address + path)
+		require.NoError(t, err)
+		body, err := io.ReadAll(res.Body)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		assert.Contains(t, string(body), want, path)
+		assert.Equal(t, path == "/readyz", res.StatusCode == http.StatusServiceUnavailable, path)
+	}
+	cancel()
+	assert.Equal(t, failure.ExitInterrupted, <-done)
 }

@@ -72,19 +72,24 @@ func (r *reported) Collect(to chan<- prometheus.Metric) {
 	count := func(d *prometheus.Desc, v float64, labels ...string) {
 		to <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, labels...)
 	}
-	if looked := report.Pulse.Looked; !looked.IsZero() {
-		tell(lookedAge, now.Sub(looked).Seconds())
-	}
 	tell(reportTime, seconds(report.At))
 	tell(reportAge, now.Sub(report.At).Seconds())
 	if seen := report.TemporalSeen; !seen.IsZero() {
 		tell(temporalAge, now.Sub(seen).Seconds())
 	}
-	tell(repoBytes, float64(report.Pulse.RepositoryBytes))
-	tell(freeBytes, float64(report.Pulse.FreeBytes))
-	tell(configStale, zeroOrOne(report.Pulse.ConfigChanged))
+	looked := report.Pulse.Looked
+	if !looked.IsZero() {
+		tell(lookedAge, now.Sub(looked).Seconds())
+		tell(repoBytes, float64(report.Pulse.RepositoryBytes))
+		tell(freeBytes, float64(report.Pulse.FreeBytes))
+		tell(configStale, zeroOrOne(report.Pulse.ConfigChanged))
+	}
 	for _, d := range report.Databases {
 		r.database(tell, count, d, now)
+		// Before the first look a number of backups would be a guess.
+		if d.Backups != nil && !looked.IsZero() {
+			r.stored(tell, d.Backups, now)
+		}
 	}
 }
 
@@ -105,9 +110,6 @@ func (r *reported) database(tell, count teller, d health.Reported, now time.Time
 		if t.Run != nil {
 			tell(runAge, now.Sub(t.Run.Started).Seconds(), d.Name)
 		}
-	}
-	if d.Backups != nil {
-		r.stored(tell, d.Backups, now)
 	}
 }
 

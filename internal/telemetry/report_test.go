@@ -83,6 +83,17 @@ canvasback_temporal_seen_age_seconds{host="db1"} 30
 	}, problems)
 }
 
+// A process that has not looked yet does not say that there is nothing.
+func TestNothingIsToldOfTheRepositoryBeforeTheFirstLook(t *testing.T) {
+	report := fullReport()
+	report.Pulse.Looked = time.Time{}
+	for _, s := range samples(t, watched(t, report), "canvasback_", "") {
+		for _, not := range []string{"canvasback_backups", "canvasback_newest", "canvasback_repository", "canvasback_configuration", "canvasback_drill_"} {
+			assert.False(t, strings.HasPrefix(s, not), s)
+		}
+	}
+}
+
 // Until there is a report nothing is told, rather than zeros.
 func TestNothingIsToldBeforeTheFirstReport(t *testing.T) {
 	m := watched(t, health.Report{})
