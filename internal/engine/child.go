@@ -31,6 +31,7 @@ var handlers = map[string]func(context.Context, request, *replies) (*ScanReport,
 	kindScan:       scanChild,
 	kindCheckpoint: checkpointChild,
 	kindExtract:    extractChild,
+	kindProbe:      probeChild,
 }
 
 // childMain answers the one request. Errors it returns are those that could

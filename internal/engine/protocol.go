@@ -17,6 +17,7 @@ const (
 	kindScan       = "scan"
 	kindCheckpoint = "checkpoint"
 	kindExtract    = "extract"
+	kindProbe      = "probe"
 )
 
 // request is the one JSON value that a child reads from stdin.
@@ -25,6 +26,7 @@ type request struct {
 	Path    string          `json:"path"` // absolute
 	Scan    *ScanRequest    `json:"scan,omitempty"`
 	Extract *ExtractRequest `json:"extract,omitempty"`
+	Probe   *ProbeRequest   `json:"probe,omitempty"`
 }
 
 // reply is one line of a child's stdout. Exactly one field is set; a line with
