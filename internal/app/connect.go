@@ -41,21 +41,9 @@ const (
 // Connect dials Temporal the way its own tools do: TEMPORAL_ADDRESS and its
 // relatives, then the profile file, then localhost:7233 and "default".
 func Connect(ctx context.Context, o ConnectOptions) (client.Client, error) {
-	opts, err := envconfig.LoadDefaultClientOptions()
+	opts, err := o.settings()
 	if err != nil {
-		return nil, failure.Errorf(failure.InvalidConfig, "Temporal's connection settings: %w", err)
-	}
-	if o.Address != "" {
-		opts.HostPort = o.Address
-	}
-	if opts.HostPort == "" {
-		opts.HostPort = client.DefaultHostPort
-	}
-	if o.Namespace != "" {
-		opts.Namespace = o.Namespace
-	}
-	if opts.Namespace == "" {
-		opts.Namespace = client.DefaultNamespace
+		return nil, err
 	}
 	opts.Identity = o.Identity
 	opts.MetricsHandler = o.Metrics
@@ -81,6 +69,41 @@ func Connect(ctx context.Context, o ConnectOptions) (client.Client, error) {
 		case <-time.After(dialPause):
 		}
 	}
+}
+
+// settings are what Connect goes by.
+func (o ConnectOptions) settings() (client.Options, error) {
+	opts, err := envconfig.LoadDefaultClientOptions()
+	if err != nil {
+		return opts, failure.Errorf(failure.InvalidConfig, "Temporal's connection settings: %w", err)
+	}
+	if o.Address != "" {
+		opts.HostPort = o.Address
+	}
+	if opts.HostPort == "" {
+		opts.HostPort = client.DefaultHostPort
+	}
+	if o.Namespace != "" {
+		opts.Namespace = o.Namespace
+	}
+	if opts.Namespace == "" {
+		opts.Namespace = client.DefaultNamespace
+	}
+	return opts, nil
+}
+
+// Server is where Connect looks: the address, the namespace and whether TLS is
+// used.
+func (o ConnectOptions) Server() (address, namespace string, tls bool, err error) {
+	opts, err := o.settings()
+	return opts.HostPort, opts.Namespace, opts.ConnectionOptions.TLS != nil, err
+}
+
+// NoNamespace tells an error of Connect that a server answers and does not have
+// the namespace.
+func NoNamespace(err error) bool {
+	var missing *serviceerror.NamespaceNotFound
+	return errors.As(err, &missing)
 }
 
 func dial(ctx context.Context, opts client.Options) (client.Client, error) {

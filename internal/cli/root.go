@@ -49,6 +49,7 @@ those of the second start, watch and stop the backups that Temporal runs.`,
 		newUnpinCommand(a),
 		newUndeleteCommand(a),
 		newNotifyCommand(a),
+		newDoctorCommand(a),
 		newVersionCommand(a),
 	)
 	addTo(root, groupTemporal, temporalCommands(a)...)

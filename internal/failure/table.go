@@ -53,6 +53,7 @@ var (
 	NoWorker            = &Kind{Name: "NoWorker", Retry: true, Exit: ExitFailed, Hint: "start the worker on the database's host, or name its host with --host"}
 	ScheduleConflict    = &Kind{Name: "ScheduleConflict", Retry: false, Exit: ExitFailed, Hint: "a database has a cron workflow or a schedule, never both, and one schedule of each kind: 'starter status' shows what there is"}
 	NoSchedule          = &Kind{Name: "NoSchedule", Retry: false, Exit: ExitNotFound, Hint: "'starter schedule create' makes one"}
+	SetUp               = &Kind{Name: "SetUp", Retry: false, Exit: ExitFailed, Hint: "each FAIL says how to mend it, and 'starter doctor' can be run again at any time"}
 	RunFailed           = &Kind{Name: "RunFailed", Retry: false, Exit: ExitFailed, Hint: "the run's page in the Temporal UI shows the failed step"}
 
 	// The restore.
@@ -74,7 +75,7 @@ var Kinds = []*Kind{
 	OutOfTime, OwnerStopped, Network, WrongKey, ManyNames, Busy,
 	RepoMissing, RepoNotWritable, RepoFull, RepoOverlap, RepoCorrupt, UnknownBackup, UnknownTable, Reading, BlastRadius, PlanChanged, UnknownDatabase,
 	BackupBad, NotExtracted, VerifyTimeout, VerifyMemory, DrillFailed,
-	Hook, Engine, InvalidConfig, BadSchedule, TemporalUnreachable, NoWorker, ScheduleConflict, NoSchedule, RunFailed,
+	Hook, Engine, InvalidConfig, BadSchedule, TemporalUnreachable, NoWorker, ScheduleConflict, NoSchedule, SetUp, RunFailed,
 	TargetExists, TargetInUse, TargetBad,
 	Usage, Interrupted, Unexpected,
 }

@@ -87,3 +87,13 @@ func TestPostTellsTheStatus(t *testing.T) {
 	require.ErrorAs(t, err, &status)
 	assert.Equal(t, http.StatusGone, status.Code)
 }
+
+func TestGet(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, r.Method+" "+r.URL.Path+" "+r.Header.Get("Content-Type"))
+	}))
+	defer server.Close()
+	got, err := Get(t.Context(), server.URL+"/status", "")
+	require.NoError(t, err)
+	assert.Equal(t, "GET /status ", string(got))
+}

@@ -32,6 +32,15 @@ func (e *StatusError) Error() string {
 // more. Any 2xx is success, everything else a *StatusError. Redirects are
 // refused, and so is a name that turns out to be another machine's.
 func Post(ctx context.Context, url, socket string, body []byte) ([]byte, error) {
+	return send(ctx, http.MethodPost, url, socket, body)
+}
+
+// Get is Post of a GET without a body.
+func Get(ctx context.Context, url, socket string) ([]byte, error) {
+	return send(ctx, http.MethodGet, url, socket, nil)
+}
+
+func send(ctx context.Context, method, url, socket string, body []byte) ([]byte, error) {
 	dialer := &net.Dialer{Control: onlyLoopback}
 	transport := &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true}
 	if socket != "" {
@@ -44,7 +53,7 @@ func Post(ctx context.Context, url, socket string, body []byte) ([]byte, error) 
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
