@@ -11,12 +11,16 @@ type Config struct {
 	Notify     Notify     `yaml:"notify"`     // of all databases, unless one has its own
 	Metrics    Metrics    `yaml:"metrics"`    // off unless an address is set
 	Databases  []Database `yaml:"databases"`
+
+	file string // that it was loaded from; empty: flags
+	sum  string // of the file's bytes
 }
 
 // Database is one database to back up.
 type Database struct {
 	Name          string      `yaml:"name"`           // ^[a-z0-9][a-z0-9._-]{0,63}$
 	Path          string      `yaml:"path"`           // absolute after loading
+	MaxAge        Duration    `yaml:"max_age"`        // how old the newest verified backup may be; 0: two intervals of its schedule and an hour
 	EngineVersion string      `yaml:"engine_version"` // the owner's DuckDB ("1.4.1"), vouched for by the operator; empty: unknown
 	KeyFile       string      `yaml:"key_file"`       // file with the key of an encrypted database; without it the copy is opaque
 	Checkpoint    Checkpoint  `yaml:"checkpoint"`

@@ -31,6 +31,7 @@ func Load(path string) (*Config, error) {
 		return nil, failure.Errorf(failure.InvalidConfig, "configuration file %s: %w", path, err)
 	}
 	c, at, faults := parse(data)
+	c.file, c.sum = abs, sum(data)
 	if !slices.ContainsFunc(faults, func(f fault) bool { return f.syntax }) {
 		faults = append(faults, c.checkZeros(at)...)
 		c.absolute(filepath.Dir(abs))

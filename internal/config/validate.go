@@ -106,6 +106,7 @@ func (d *Database) check(at string) []fault {
 		"%q is not a name: lower-case letters, digits, dot, underscore and hyphen, beginning with a letter or digit, at most 64", d.Name)
 	k.require(d.Path != "", "path", "missing: name the database file")
 	k.require(!strings.ContainsRune(d.Path, 0), "path", "%q holds a zero byte", d.Path)
+	k.require(d.MaxAge >= 0, "max_age", "%s is no age: more than 0, or left out", d.MaxAge)
 	k.require(d.EngineVersion == "" || versionPattern.MatchString(d.EngineVersion), "engine_version",
 		"%q is not a DuckDB version such as 1.4.1", d.EngineVersion)
 

@@ -21,6 +21,7 @@ func (c *Config) checkZeros(at lines) []fault {
 	look("notify.timeout", c.Notify.Timeout == 0, limit, DefaultNotifyTimeout)
 	for i, d := range c.Databases {
 		k.at = fmt.Sprintf("databases[%d]", i)
+		look("max_age", d.MaxAge == 0, "0 is no age: leave the key out for twice the longest time between two starts of the schedule, and an hour")
 		look("checkpoint.timeout", d.Checkpoint.Timeout == 0, limit, DefaultCheckpointTimeout)
 		look("hold.timeout", d.Hold.Timeout == 0, limit, DefaultHoldTimeout)
 		look("hold.deadline", d.Hold.Deadline == 0, "0 is no time: leave the key out for %s", DefaultHoldDeadline)
