@@ -1,43 +1,65 @@
 package health
 
-import "time"
+import (
+	"slices"
+	"strconv"
+	"time"
+)
 
-// check finds the problem of one kind; Text is empty where there is none.
-type check struct {
-	kind string
-	find func(d *Database, now time.Time) Problem
-}
-
-// checks are in the order of Kinds.
-var checks = []check{
-	{TooOld, tooOld},
+// checks finds the problem of each kind; without a Text there is none.
+var checks = map[string]func(d *Database, now time.Time) Problem{
+	Unreachable: unreachable,
+	NoWorker:    noWorker,
+	NoBackup:    noBackup,
+	TooOld:      tooOld,
+	DrillFailed: drillFailed,
+	StuckRun:    stuckRun,
+	Lagging:     lagging,
+	Paused:      paused,
+	NoSchedule:  noSchedule,
+	LastFailed:  lastFailed,
+	Hook:        hook,
+	OldConfig:   oldConfig,
+	Repository:  repository,
 }
 
 // Assess finds what is wrong with the backups of a database, in the order of
-// Kinds; an empty list where nothing is.
+// Kinds and one of each; an empty list where nothing is.
 func Assess(d Database, now time.Time) []Problem {
 	found := []Problem{}
-	for _, c := range checks {
-		if p := c.find(&d, now); p.Text != "" {
-			p.Kind = c.kind
+	for _, kind := range Kinds {
+		if p := checks[kind](&d, now); p.Text != "" {
+			p.Kind = kind
 			found = append(found, p)
 		}
 	}
 	return found
 }
 
-// MaxAge is how old the newest backup that counts may be; 0: nothing says.
-func (d *Database) MaxAge() time.Duration {
-	if d.Backups == nil {
-		return 0
-	}
-	return d.Backups.MaxAge
+// Has tells whether one of the problems is of the kind.
+func Has(problems []Problem, kind string) bool {
+	return slices.ContainsFunc(problems, func(p Problem) bool { return p.Kind == kind })
 }
 
-func tooOld(d *Database, now time.Time) Problem {
-	most := d.MaxAge()
-	if most == 0 || d.Backups.Newest == nil || now.Sub(d.Backups.Newest.Started) <= most {
-		return Problem{}
+// span writes a duration in its two largest units.
+func span(d time.Duration) string {
+	units := []struct {
+		name string
+		size time.Duration
+	}{{"d", 24 * time.Hour}, {"h", time.Hour}, {"m", time.Minute}, {"s", time.Second}}
+	d = max(d, 0).Round(time.Second)
+	for i, u := range units {
+		n := d / u.size
+		if n == 0 && i < len(units)-1 {
+			continue
+		}
+		out := strconv.Itoa(int(n)) + u.name
+		if i+1 < len(units) {
+			if rest := (d - n*u.size) / units[i+1].size; rest > 0 {
+				out += " " + strconv.Itoa(int(rest)) + units[i+1].name
+			}
+		}
+		return out
 	}
-	return Problem{Text: "the newest verified backup is older than " + most.String(), Hint: "take one now: 'starter run'", Missed: true}
+	return "0s"
 }

@@ -12,9 +12,11 @@ type Database struct {
 	Host string `json:"host"`
 	// Backups is what the worker read in the repository; nil: no worker has said
 	// anything of this database.
-	Backups  *job.PulseDatabase `json:"backups,omitempty"`
-	Worker   Worker             `json:"worker"`
-	Temporal *Temporal          `json:"temporal,omitempty"` // nil: it was not asked, or did not answer
+	Backups *job.PulseDatabase `json:"backups,omitempty"`
+	Worker  Worker             `json:"worker"`
+	// Temporal is nil where it did not answer; Unanswered says why.
+	Temporal   *Temporal `json:"temporal,omitempty"`
+	Unanswered string    `json:"unanswered,omitempty"`
 }
 
 // Worker is what is known of the worker of the database's host.
@@ -23,36 +25,42 @@ type Worker struct {
 	Polls bool `json:"polls"`
 	// Heard is when the newest pulse was given; zero: there never was one.
 	Heard         time.Time `json:"heard,omitzero"`
-	Looked        time.Time `json:"looked,omitzero"`
+	Looked        time.Time `json:"looked,omitzero"` // at the whole repository
+	FreeBytes     int64     `json:"free_bytes,omitempty"`
 	Version       string    `json:"version,omitempty"`
 	Config        string    `json:"config,omitempty"`
 	ConfigChanged bool      `json:"config_changed,omitempty"`
 	Problem       string    `json:"problem,omitempty"` // of the pulse
-	// Serves: the worker's configuration has the database. It is false where no
-	// pulse tells.
-	Serves bool `json:"serves"`
 }
 
-// Temporal is what it knows of the backups of a database.
+// How the backups of a database begin.
+const (
+	BySchedule = "schedule"
+	ByCron     = "cron"
+	ByHand     = "hand"
+)
+
+// Temporal is what Temporal knows of the backups of a database. Durations are in
+// nanoseconds in JSON.
 type Temporal struct {
 	Begins   string        `json:"begins"` // schedule, cron or hand
-	Schedule string        `json:"schedule,omitempty"`
-	Timezone string        `json:"timezone,omitempty"`
-	Longest  time.Duration `json:"longest_interval,omitempty"` // between two starts, in nanoseconds
+	Schedule string        `json:"schedule"`
+	Timezone string        `json:"timezone"`
+	Longest  time.Duration `json:"longest_interval,omitempty"` // between two starts
 	Catchup  time.Duration `json:"catchup_window,omitempty"`   // how late a start is made up for
 	Jitter   time.Duration `json:"jitter,omitempty"`
 	Paused   bool          `json:"paused"`
-	Note     string        `json:"note,omitempty"` // of the schedule: why it is paused
-	Next     time.Time     `json:"next,omitzero"`
-	// Due is the last time at which a start should have come, and Newest that of
-	// the newest start that came.
-	Due     time.Time `json:"due,omitzero"`
-	Newest  time.Time `json:"newest,omitzero"`
-	Missed  int       `json:"missed_catchup"`  // starts dropped because they came too late
-	Skipped int       `json:"skipped_overlap"` // starts dropped because a run was at work
-	Run     *Run      `json:"run,omitempty"`   // at work
-	Last    *Ended    `json:"last,omitempty"`
-	Drill   *Ended    `json:"drill,omitempty"` // the last one
+	Note     string        `json:"note,omitempty"`  // why it is paused
+	Since    time.Time     `json:"since,omitzero"`  // when the schedule or cron workflow was made
+	Next     time.Time     `json:"next,omitzero"`   // when the next backup begins
+	Due      time.Time     `json:"due,omitzero"`    // the last time at which one should have begun
+	Newest   time.Time     `json:"newest,omitzero"` // what the newest start was due for
+	Missed   int           `json:"missed_catchup"`  // starts dropped, in all, because they came too late
+	Skipped  int           `json:"skipped_overlap"` // starts dropped, in all, because a run was at work
+	Run      *Run          `json:"running,omitempty"`
+	Last     *Ended        `json:"last,omitempty"`     // the run that ended last
+	Verified *Ended        `json:"verified,omitempty"` // the last one known to have made a verified backup
+	Drill    *Drills       `json:"drill,omitempty"`
 }
 
 // Run is one at work.
@@ -60,16 +68,16 @@ type Run struct {
 	WorkflowID string        `json:"workflow_id"`
 	RunID      string        `json:"run_id"`
 	Started    time.Time     `json:"started"`
+	Begun      bool          `json:"begun"` // a worker has taken its first task
 	Progress   *job.Progress `json:"progress,omitempty"`
-	// Heartbeat is the last one of its step, Waiting that no worker has taken the
-	// step, or its next attempt, since Since.
+	// Heartbeat is the last sign of life of the step at work. Waiting: no worker
+	// has taken the step, or its next attempt.
 	Heartbeat time.Time `json:"heartbeat,omitzero"`
 	Waiting   bool      `json:"waiting"`
-	Since     time.Time `json:"since,omitzero"`
-	Attempt   int       `json:"attempt,omitempty"`
-	Error     string    `json:"error,omitempty"` // of the attempt before
-	// Task counts the attempts of the workflow task at work, TaskSince is when it
-	// was first scheduled; zero: there is none.
+	Attempt   int       `json:"attempt,omitempty"` // of the step
+	Error     string    `json:"error,omitempty"`   // of the attempt before
+	// Task counts the attempts of the workflow task that is pending, and TaskSince
+	// is when it was scheduled; zero: none is.
 	Task      int       `json:"task,omitempty"`
 	TaskSince time.Time `json:"task_since,omitzero"`
 }
@@ -82,10 +90,35 @@ type Ended struct {
 	Started    time.Time `json:"started"`
 	Ended      time.Time `json:"ended"`
 	Error      string    `json:"error,omitempty"`
-	Backup     string    `json:"backup,omitempty"` // its ID
-	State      string    `json:"state,omitempty"`  // of the backup
-	Bytes      int64     `json:"bytes,omitempty"`
-	Hook       string    `json:"hook,omitempty"` // why the checkpoint hook failed
+	Kind       string    `json:"kind,omitempty"` // of the failure
+	// The rest is of the backup that it made.
+	Backup   string `json:"backup,omitempty"` // its ID
+	State    string `json:"state,omitempty"`
+	Rule     string `json:"rule,omitempty"`
+	Attempts int    `json:"attempts,omitempty"`
+	Bytes    int64  `json:"bytes,omitempty"`
+	Hook     string `json:"hook,omitempty"` // why the checkpoint hook failed
+}
+
+// Drills is what Temporal knows about the drills of one database.
+type Drills struct {
+	Cron   string     `json:"schedule,omitempty"` // empty: drills have no schedule
+	Paused bool       `json:"paused"`
+	Next   *time.Time `json:"next,omitempty"`
+	Last   *Drilled   `json:"last,omitempty"` // the drill that ended last
+}
+
+// Drilled is a drill that has ended.
+type Drilled struct {
+	WorkflowID     string    `json:"workflow_id"`
+	RunID          string    `json:"run_id"`
+	Status         string    `json:"status"` // completed, failed, canceled, terminated or timed_out
+	Passed         bool      `json:"passed"`
+	Ended          time.Time `json:"ended"`
+	Error          string    `json:"error,omitempty"`
+	Backup         string    `json:"backup,omitempty"` // its ID, where the drill passed
+	RestoreSeconds float64   `json:"restore_seconds"`
+	BytesPerSecond float64   `json:"bytes_per_second"`
 }
 
 // Report is what a worker knows of its host. TemporalSeen is when Temporal last
@@ -101,4 +134,22 @@ type Report struct {
 type Reported struct {
 	Database
 	Problems []Problem `json:"problems"`
+}
+
+// Missed tells whether one of the problems means that an objective is missed.
+func (r *Reported) Missed() bool {
+	for _, p := range r.Problems {
+		if p.Missed {
+			return true
+		}
+	}
+	return false
+}
+
+// WorkerOf is what a pulse says of the worker.
+func WorkerOf(p *job.Pulse) Worker {
+	return Worker{
+		Heard: p.At, Looked: p.Looked, FreeBytes: p.FreeBytes, Version: p.Version,
+		Config: p.Config, ConfigChanged: p.ConfigChanged, Problem: p.Problem,
+	}
 }

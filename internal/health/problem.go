@@ -1,8 +1,8 @@
 package health
 
-// Problem is something that is not as it should be. Missed: an objective is
-// missed, or will be unless somebody acts; it is what 'starter status' exits
-// with 3 for.
+// Problem is something that is not as it should be. Missed: the objective is
+// missed already, or the proof that a backup can be restored failed; it is what
+// 'starter status' exits with 3 for.
 type Problem struct {
 	Kind   string `json:"kind"`
 	Text   string `json:"text"` // what is, a line
@@ -18,15 +18,16 @@ const (
 	StuckRun    = "stuck-run"            // a run does not get on
 	Paused      = "paused"               // the schedule is paused
 	NoSchedule  = "no-schedule"          // nothing starts backups
-	NoWorker    = "no-worker"            // nobody takes what is started
-	Lagging     = "schedule-lag"         // a start that was due did not come
+	NoWorker    = "no-worker"            // nobody takes what is started, or nobody says that he lives
+	Lagging     = "schedule-lag"         // a start that was due did not come, or nobody took it
 	Hook        = "hook"                 // the owner's hook fails or hangs
-	OldConfig   = "old-config"           // the worker runs with another configuration than the one on disk
+	OldConfig   = "old-config"           // what the worker runs with is not what is on disk, or what is scheduled
 	DrillFailed = "drill-failed"         // the last restore drill did not pass
+	Repository  = "repository"           // the worker cannot look at its repository, or it is nearly full
 	Unreachable = "temporal-unreachable" // Temporal does not answer
 )
 
 // Kinds lists them all, in the order in which they are shown.
 var Kinds = []string{
-	Unreachable, NoWorker, NoBackup, TooOld, StuckRun, Lagging, Paused, NoSchedule, LastFailed, DrillFailed, Hook, OldConfig,
+	Unreachable, NoWorker, NoBackup, TooOld, DrillFailed, StuckRun, Lagging, Paused, NoSchedule, LastFailed, Hook, OldConfig, Repository,
 }
