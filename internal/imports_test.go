@@ -35,7 +35,7 @@ var allowed = map[string][]string{
 	"internal/checkpoint": {"internal/config", "internal/engine", "internal/failure", "internal/hook", "internal/job", "internal/vfs"},
 	"internal/check":      {"internal/failure", "internal/repo", "internal/verify", "internal/vfs"},
 	"internal/config":     {"internal/failure", "internal/retention"},
-	"internal/health":     {"internal/failure", "internal/job"},
+	"internal/health":     {"internal/job"},
 	"internal/engine":     {"internal/duckfile", "internal/failure"},
 	"internal/hold":       {"internal/config", "internal/failure", "internal/hook", "internal/hotcopy"},
 	"internal/hotcopy":    {"internal/duckfile", "internal/failure", "internal/job", "internal/vfs"},
@@ -49,13 +49,14 @@ var allowed = map[string][]string{
 	"activities":         {"internal/failure", "internal/job"},
 	"internal/telemetry": {"activities", "internal/failure", "internal/health", "internal/job"},
 	"workflows":          {"activities", "internal/failure", "internal/job"},
-	"internal/app":       {"activities", "workflows", "internal/backup", "internal/config", "internal/failure", "internal/job"},
+	"internal/app":       {"activities", "workflows", "internal/backup", "internal/config", "internal/failure", "internal/health", "internal/job"},
+	"internal/watch":     {"internal/app", "internal/config", "internal/failure", "internal/health", "internal/job", "internal/repo", "internal/vfs"},
 	"internal/doctor": {"internal/app", "internal/config", "internal/duckfile", "internal/engine", "internal/failure", "internal/hook", "internal/hotcopy",
 		"internal/job", "internal/repo", "internal/vfs"},
-	"internal/cli": {"internal/app", "internal/backup", "internal/check", "internal/config", "internal/doctor", "internal/duckfile", "internal/engine", "internal/failure", "internal/hotcopy",
+	"internal/cli": {"internal/app", "internal/backup", "internal/check", "internal/config", "internal/doctor", "internal/duckfile", "internal/engine", "internal/failure", "internal/health", "internal/hotcopy",
 		"internal/job", "internal/notify", "internal/repo", "internal/restore", "internal/retention", "internal/telemetry", "internal/verify", "internal/vfs", "workflows"},
 	"starter": {"internal/cli", "internal/engine"},
-	"worker":  {"internal/app", "internal/backup", "internal/config", "internal/engine", "internal/failure", "internal/notify", "internal/telemetry"},
+	"worker":  {"internal/app", "internal/backup", "internal/config", "internal/engine", "internal/failure", "internal/notify", "internal/telemetry", "internal/vfs", "internal/watch"},
 
 	// Helpers of tests, which nothing that is shipped imports.
 	"internal":                   {},
@@ -80,7 +81,7 @@ var leaves = map[string][]string{
 // owners lists, for a foreign module, the only packages that may import it,
 // their tests included.
 var owners = map[string][]string{
-	"go.temporal.io":                       {"activities", "internal/app", "internal/cli", "internal/telemetry", "worker", "workflows"},
+	"go.temporal.io":                       {"activities", "internal/app", "internal/cli", "internal/telemetry", "internal/watch", "worker", "workflows"},
 	"github.com/duckdb/duckdb-go":          {"internal/engine", "internal/engine/enginetest"},
 	"github.com/marcboeker/go-duckdb":      nil,
 	"github.com/duckdb/duckdb-go-bindings": {"internal/engine", "internal/engine/enginetest"},

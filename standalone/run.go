@@ -21,6 +21,8 @@ import (
 	"canvasback/internal/failure"
 	"canvasback/internal/notify"
 	"canvasback/internal/telemetry"
+	"canvasback/internal/vfs"
+	"canvasback/internal/watch"
 	"canvasback/standalone/sample"
 	"canvasback/standalone/server"
 )
@@ -206,11 +208,17 @@ func (s *standalone) startWorker(ctx context.Context, runner *backup.Runner) err
 		return failure.Errorf(failure.TemporalUnreachable, "%w", err)
 	}
 	s.onStop(s.client.Close)
-	s.worker = app.NewWorker(s.client, s.config, s.telemetry.Recorder.Steps(runner), s.telemetry.Recorder.Announcer(s.notifier(ctx)), s.telemetry.Tracing.Worker()...)
+	w := watch.New(watch.Options{Client: s.client, Config: s.config, Repo: runner.Repo, FS: vfs.OS(), Log: s.log, Version: backup.Version()})
+	s.telemetry.Watch(w.Report, w.Writable)
+	s.worker = app.NewWorker(s.client, s.config, s.telemetry.Recorder.Steps(runner), s.telemetry.Recorder.Announcer(s.notifier(ctx)), w.Pulse, s.telemetry.Tracing.Worker()...)
 	if err := s.worker.Start(); err != nil {
 		return fmt.Errorf("start the worker: %w", err)
 	}
 	s.onStop(s.worker.Stop)
+	s.telemetry.Polling(true)
+	watching, stop := context.WithCancel(ctx)
+	s.onStop(stop)
+	go w.Run(watching)
 	return s.ensureSchedules(ctx)
 }
 

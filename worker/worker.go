@@ -16,6 +16,8 @@ import (
 	"canvasback/internal/failure"
 	"canvasback/internal/notify"
 	"canvasback/internal/telemetry"
+	"canvasback/internal/vfs"
+	"canvasback/internal/watch"
 )
 
 // options are the flags.
@@ -161,12 +163,17 @@ func work(ctx context.Context, o *options, logTo io.Writer) error {
 	notifier.Complain = func(database, event, channel string, err error) {
 		log.Warn("Not told", "database", database, "event", event, "channel", channel, "error", err)
 	}
+	w := watch.New(watch.Options{Client: c, Config: cfg, Repo: runner.Repo, FS: vfs.OS(), Log: log, Version: backup.Version()})
+	tel.Watch(w.Report, w.Writable)
 	keep, stop := context.WithCancel(ctx)
 	var keeping sync.WaitGroup
 	keeping.Go(func() { notifier.Keep(keep) })
+	keeping.Go(func() { w.Run(keep) })
 	defer keeping.Wait()
 	defer stop()
-	if err := app.Work(ctx, app.NewWorker(c, cfg, tel.Recorder.Steps(runner), tel.Recorder.Announcer(notifier), tel.Tracing.Worker()...)); err != nil {
+	tel.Polling(true)
+	defer tel.Polling(false)
+	if err := app.Work(ctx, app.NewWorker(c, cfg, tel.Recorder.Steps(runner), tel.Recorder.Announcer(notifier), w.Pulse, tel.Tracing.Worker()...)); err != nil {
 		return err
 	}
 	log.Info("Stopped", "host", cfg.Host)

@@ -99,6 +99,17 @@ var (
 	}
 )
 
+// pulseOptions let the pulse wait for its worker for ever, and try again as often
+// as workers come and go. One attempt lasts until its worker is stopped, or for
+// job.PulseLasts.
+var pulseOptions = workflow.ActivityOptions{
+	StartToCloseTimeout: job.PulseLasts + time.Hour,
+	HeartbeatTimeout:    job.HeartbeatTimeout,
+	WaitForCancellation: true,
+	RetryPolicy:         &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 1, MaximumInterval: time.Second},
+	Summary:             "the worker lives; its heartbeat says what it knows",
+}
+
 // retry backs off from first to longest between attempts, 0 of which means any
 // number, and gives up at once on what trying again cannot mend.
 func retry(first, longest time.Duration, attempts int32) *temporal.RetryPolicy {

@@ -33,6 +33,7 @@ type Cron struct {
 	Spec    Spec
 	Waiting bool
 	Next    time.Time
+	Since   time.Time // when its first run was started, as far as the server knows
 }
 
 // DescribeCron returns the running cron workflow of a database, nil if none.
@@ -49,7 +50,12 @@ func DescribeCron(ctx context.Context, c client.Client, database string) (*Cron,
 	if info.GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
 		return nil, nil
 	}
-	cron := &Cron{Run: Run{info.GetExecution().GetWorkflowId(), info.GetExecution().GetRunId()}, Next: info.GetExecutionTime().AsTime()}
+	cron := &Cron{Run: runOf(info), Next: info.GetExecutionTime().AsTime(), Since: timeOf(info.GetStartTime())}
+	if first := info.GetFirstRunId(); first != "" && first != cron.RunID {
+		if d, err := c.DescribeWorkflowExecution(ctx, cron.WorkflowID, first); err == nil {
+			cron.Since = timeOf(d.GetWorkflowExecutionInfo().GetStartTime())
+		}
+	}
 	cron.Waiting = cron.Next.After(time.Now())
 	cron.Spec, _ = specOfMemo(info.GetMemo().GetFields()[specMemo])
 	return cron, nil

@@ -241,13 +241,13 @@ func Backfill(ctx context.Context, c client.Client, task Task, database string, 
 // schedule or cron workflow says, else what the caller does.
 func HostOf(ctx context.Context, c client.Client, database, otherwise string) (string, error) {
 	s := &Status{Spec: Spec{Database: database, Host: otherwise}}
-	if err := s.begins(ctx, c); err != nil {
+	if _, err := s.begins(ctx, c); err != nil {
 		return "", err
 	}
-	if s.Host == "" {
+	if s.Spec.Host == "" {
 		return otherwise, nil
 	}
-	return s.Host, nil
+	return s.Spec.Host, nil
 }
 
 // HasSchedule says whether the database has a schedule of the task.

@@ -75,3 +75,50 @@ func (w when) interval() time.Duration {
 	}
 	return shortest
 }
+
+// longest is the longest time between two runs, of the next hundred.
+func (w when) longest() time.Duration {
+	var longest time.Duration
+	at := w.parsed.Next(epoch)
+	for range 100 {
+		next := w.parsed.Next(at)
+		if next.IsZero() {
+			break
+		}
+		longest = max(longest, next.Sub(at))
+		at = next
+	}
+	return longest
+}
+
+// last is the latest time for a run after since and not after now; zero if there
+// is none. Times @every something are counted by the server from 1970 on.
+func (w when) last(since, now time.Time) time.Time {
+	if every, ok := w.parsed.(cron.ConstantDelaySchedule); ok {
+		at := time.Unix(0, 0).Add(now.Sub(time.Unix(0, 0)).Truncate(every.Delay))
+		if !at.After(since) {
+			return time.Time{}
+		}
+		return at
+	}
+	location, err := time.LoadLocation(w.timezone)
+	if err != nil {
+		return time.Time{}
+	}
+	var last time.Time
+	// Looked for backwards, in steps that grow, as there may be one a minute or
+	// one a year.
+	for back := time.Hour; ; back *= 8 {
+		from := now.Add(-back)
+		whole := !from.After(since)
+		if whole {
+			from = since
+		}
+		for at := w.parsed.Next(from.In(location)); !at.IsZero() && !at.After(now); at = w.parsed.Next(at) {
+			last = at
+		}
+		if whole || !last.IsZero() {
+			return last
+		}
+	}
+}

@@ -22,18 +22,20 @@ import (
 const StopTimeout = 30 * time.Second
 
 // NewWorker returns the worker of cfg's host, not started yet. It polls the
-// host's own task queue for workflows and activities.
-func NewWorker(c client.Client, cfg *config.Config, runner activities.Steps, announcer activities.Announcer, interceptors ...interceptor.WorkerInterceptor) worker.Worker {
+// host's own task queue for workflows and activities. What pulse returns is what
+// it says of itself.
+func NewWorker(c client.Client, cfg *config.Config, runner activities.Steps, announcer activities.Announcer, pulse func() job.Pulse, interceptors ...interceptor.WorkerInterceptor) worker.Worker {
 	w := worker.New(c, job.Queue(cfg.Host), worker.Options{
 		WorkerStopTimeout:                  StopTimeout,
 		MaxHeartbeatThrottleInterval:       2 * time.Second,
 		DefaultHeartbeatThrottleInterval:   2 * time.Second,
-		MaxConcurrentActivityExecutionSize: 16 + cfg.Copies,
+		MaxConcurrentActivityExecutionSize: 17 + cfg.Copies, // one is for the pulse
 		Interceptors:                       interceptors,
 	})
 	a := activities.New(runner, cfg.Copies)
 	a.Announcer = announcer
 	Register(w, a)
+	RegisterHost(w, &activities.Host{Report: pulse})
 	return w
 }
 
@@ -43,6 +45,12 @@ func Register(r worker.Registry, a *activities.Activities) {
 	r.RegisterWorkflowWithOptions(workflows.Restore, workflow.RegisterOptions{Name: job.RestoreWorkflow})
 	r.RegisterWorkflowWithOptions(workflows.Drill, workflow.RegisterOptions{Name: job.DrillWorkflow})
 	r.RegisterActivityWithOptions(a, activity.RegisterOptions{})
+}
+
+// RegisterHost makes the workflow of the host and its pulse known to a worker.
+func RegisterHost(r worker.Registry, h *activities.Host) {
+	r.RegisterWorkflowWithOptions(workflows.Host, workflow.RegisterOptions{Name: job.HostWorkflow})
+	r.RegisterActivityWithOptions(h.Pulse, activity.RegisterOptions{Name: job.PulseActivity})
 }
 
 // Work runs w until ctx ends and w has stopped in good order, or until w cannot

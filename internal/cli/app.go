@@ -26,13 +26,19 @@ type app struct {
 
 	started bool // a command's own code has begun: later errors are not about usage
 	printed bool // the one result is out
+	ends    bool // an interrupt is how the command is meant to end
 }
 
 // Main runs the command line args (without the program's name) and returns
 // the exit status. It never exits the process. Cancelling ctx interrupts the
 // command, which then returns failure.ExitInterrupted.
 func Main(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
-	a := &app{ctx: ctx, in: in, out: out, errOut: errOut, now: time.Now}
+	return MainAt(ctx, time.Now, args, in, out, errOut)
+}
+
+// MainAt is Main by another clock, which ages and waits are told by.
+func MainAt(ctx context.Context, now func() time.Time, args []string, in io.Reader, out, errOut io.Writer) int {
+	a := &app{ctx: ctx, in: in, out: out, errOut: errOut, now: now}
 	root := newRoot(a)
 	root.SetArgs(args)
 	root.SetIn(in)
@@ -116,7 +122,7 @@ func (p *partial) Unwrap() error { return p.err }
 
 // fail prints err and returns its exit status.
 func (a *app) fail(err error) int {
-	if a.ctx.Err() != nil {
+	if a.ctx.Err() != nil && !a.ends {
 		err = failure.Errorf(failure.Interrupted, "interrupted: %w", err)
 	}
 	doc := newErrorDoc(err)

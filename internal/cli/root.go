@@ -14,7 +14,7 @@ Exit status:
     0  done
     1  failed
     2  wrong usage or configuration
-    3  partly done
+    3  partly done, or an objective is missed
     4  the backup is bad
     5  not found
   130  interrupted

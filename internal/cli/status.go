@@ -4,30 +4,81 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
 
 	backups "canvasback/internal/app"
 	"canvasback/internal/failure"
+	"canvasback/internal/health"
+	"canvasback/internal/job"
 	"canvasback/internal/repo"
 )
+
+// statusFlags are what a status is about beside the server and the database.
+type statusFlags struct {
+	*remote
+	repository string
+	ofHost     bool // --host was given
+	strict     bool
+	watch      time.Duration // 0: once
+}
 
 func newStatusCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Show the databases that Temporal backs up: when, the last run, what runs now",
-		Long: `Show the databases that Temporal backs up, or one of them: what starts its backups and
-when next, how the last run ended and the last restore drill, what runs now, and
-whether a worker is there.`,
+		Short: "Show how the backups of all databases stand, and what is wrong",
+		Long: `Show how the backups of all databases of all hosts stand, or of those of one host or
+of one database: how old the newest verified backup is and how old it may be, how the
+last run ended, when the next one begins, size, growth a day, the last restore drill,
+what runs now, whether the host's worker is there, and what is wrong, each with what to
+do about it.
+
+It asks Temporal only, where the workers keep saying what they know, and needs no access
+to a repository. Of a host whose worker never said anything, as an older one, it shows
+what Temporal remembers.
+
+How old the newest verified backup may be is max_age in the worker's configuration; where
+that is left out, twice the longest time between two starts of the schedule, and an hour.
+Its age counts from when the backup was begun: all that was committed before is in it.
+
+The exit status is 3 when an objective is missed: the newest verified backup of a
+database is too old, there is none, or its last restore drill failed. Other problems, such
+as a worker that is away, are shown, and with --strict they count too. --watch shows the
+same again and again until Ctrl-C, and ends with the exit status of what it showed last.`,
 		Example: `  starter status
+  starter status --host db1 --strict
+  starter status --watch
   starter status --database shop --json`,
 	}
-	r := newRemote(cmd)
-	s := &stored{}
-	cmd.Flags().StringVar(&s.repository, "repository", "", "`DIR` that holds the backups: show the evidence of drills kept there, which Temporal forgets in time")
+	f := &statusFlags{remote: newRemote(cmd)}
+	flags := cmd.Flags()
+	flags.StringVar(&f.repository, "repository", "", "`DIR` that holds the backups: show the evidence of drills kept there, which Temporal forgets in time")
+	flags.BoolVar(&f.strict, "strict", false, "exit with 3 for any problem")
+	flags.DurationVar(&f.watch, "watch", 0, "show it again `EVERY` so often, --watch=1m (without a time: 5s)")
+	flags.Lookup("watch").NoOptDefVal = "5s"
 	cmd.RunE = func(*cobra.Command, []string) error {
-		return r.withClient(a, func(c client.Client) error { return showStatus(a, c, r, s.repository) })
+		switch f.ofHost = flags.Changed("host"); {
+		case flags.Changed("watch") && f.watch < time.Second:
+			return usagef("--watch=%s: at least 1s", f.watch)
+		case f.watch > 0 && a.json:
+			return usagef("--watch and --json exclude each other")
+		}
+		return f.withClient(a, func(c client.Client) error {
+			if f.watch > 0 {
+				return f.watchStatus(a, c)
+			}
+			all, err := f.ask(a, c)
+			if err != nil {
+				return err
+			}
+			if err := a.result(all, func(w io.Writer) error { return a.painter(w).status(all, a.now()) }); err != nil {
+				return err
+			}
+			return f.verdict(all)
+		})
 	}
 	return cmd
 }
@@ -36,12 +87,23 @@ whether a worker is there.`,
 type statusDoc struct {
 	Database string `json:"database"`
 	Host     string `json:"host"`
-	Schedule string `json:"schedule"`
-	Timezone string `json:"timezone"`
-	*backups.Status
+	// Worker: one asks Temporal for the host's work.
+	Worker bool `json:"worker"`
+	// Source is where the facts of the backups are from: repository, where the
+	// worker says what is in it, or temporal, which remembers runs.
+	Source        string             `json:"source"`
+	AgeSeconds    *float64           `json:"age_seconds"`       // of the newest verified backup; null: there is none
+	MaxAgeSeconds *float64           `json:"max_age_seconds"`   // null: no objective
+	Pulse         *health.Worker     `json:"pulse,omitempty"`   // what the worker said of itself last
+	Backups       *job.PulseDatabase `json:"backups,omitempty"` // and of the database
+	*health.Temporal
 	// Evidence is the last drill that is recorded beside a backup, with
 	// --repository.
-	Evidence *evidence `json:"evidence,omitempty"`
+	Evidence *evidence        `json:"evidence,omitempty"`
+	Problems []health.Problem `json:"problems"`
+	Missed   bool             `json:"missed"` // an objective is
+
+	facts health.Database
 }
 
 // evidence is a drill and the backup that it restored.
@@ -50,92 +112,77 @@ type evidence struct {
 	repo.Drill
 }
 
-func showStatus(a *app, c client.Client, r *remote, repository string) error {
-	databases := []string{r.database}
-	if r.database == "" {
-		var err error
-		if databases, err = backups.Databases(a.ctx, c); err != nil {
-			return err
-		}
+// ask gathers what is to be shown.
+func (f *statusFlags) ask(a *app, c client.Client) ([]statusDoc, error) {
+	q := backups.Query{Otherwise: f.host}
+	switch {
+	case f.database != "":
+		q.Databases = []string{f.database}
+	case f.ofHost:
+		q.Host = f.host
 	}
-	all := []statusDoc{}
-	for _, d := range databases {
-		s, err := backups.StatusOf(a.ctx, c, d, r.host)
-		if err != nil {
-			return fmt.Errorf("status of %s: %w", d, err)
-		}
-		doc := statusDoc{s.Database, s.Host, s.Cron, zone(s.Timezone), s, nil}
-		if repository != "" {
-			if doc.Evidence, err = lastEvidence(repository, d); err != nil {
-				return fmt.Errorf("drills of %s: %w", d, err)
+	found, err := backups.Overview(a.ctx, c, q)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]statusDoc, 0, len(found))
+	for _, d := range found {
+		doc := newStatusDoc(d, a.now())
+		if f.repository != "" {
+			if doc.Evidence, err = lastEvidence(f.repository, d.Name); err != nil {
+				return nil, fmt.Errorf("drills of %s: %w", d.Name, err)
 			}
 		}
 		all = append(all, doc)
 	}
-	return a.result(all, func(w io.Writer) error {
-		if len(all) == 0 {
-			_, err := fmt.Fprintln(w, "Temporal has seen no database of canvasback yet.")
-			return err
-		}
-		rows := make([][]string, 0, len(all))
-		for _, s := range all {
-			rows = append(rows, a.statusRow(s))
-		}
-		return writeTable(w, []string{"DATABASE", "HOST", "WORKER", "BEGINS", "NEXT", "LAST", "DRILL", "NOW"}, rows)
-	})
+	return all, nil
 }
 
-func (a *app) statusRow(s statusDoc) []string {
-	begins := "by hand"
-	if s.Begins != backups.ByHand {
-		begins = s.Begins + " " + whenText(s.Spec)
+func newStatusDoc(d health.Database, now time.Time) statusDoc {
+	doc := statusDoc{
+		Database: d.Name, Host: d.Host, Worker: d.Worker.Polls, Source: "temporal", Backups: d.Backups,
+		Temporal: d.Temporal, Problems: health.Assess(d, now), facts: d,
 	}
-	next, last, drill, now, worker := "-", "never", a.drillColumn(s), "idle", "yes"
-	switch {
-	case s.Paused:
-		next = "paused"
-	case s.Next != nil:
-		next = stamp(*s.Next)
+	doc.Missed = (&health.Reported{Problems: doc.Problems}).Missed()
+	if !d.Worker.Heard.IsZero() {
+		doc.Pulse = &d.Worker
 	}
-	if o := s.Last; o != nil {
-		last = fmt.Sprintf("%s %s ago", o.Status, humanAge(a.now().Sub(o.Ended)))
-		if o.State != "" {
-			last = fmt.Sprintf("%s %s ago", o.State, humanAge(a.now().Sub(o.Ended)))
-		}
+	if d.Read() {
+		doc.Source = "repository"
 	}
-	if s.Running != nil {
-		now = "running"
-		if p := s.Running.Progress; p != nil {
-			now = p.Step
-			if p.Total > 0 {
-				now = fmt.Sprintf("%s %d%%", p.Step, 100*p.Done/p.Total)
-			}
-		}
+	if age, known := d.Age(now); known {
+		seconds := age.Seconds()
+		doc.AgeSeconds = &seconds
 	}
-	if !s.Worker {
-		worker = "NO"
+	if most := d.MaxAge(); most > 0 {
+		seconds := most.Seconds()
+		doc.MaxAgeSeconds = &seconds
 	}
-	return []string{s.Database, s.Host, worker, begins, next, last, drill, now}
+	return doc
 }
 
-// drillColumn says how the last restore drill went; one that failed is shouted.
-func (a *app) drillColumn(s statusDoc) string {
-	if s.Evidence != nil {
-		return drillText(&s.Evidence.Drill, a.now())
+// verdict fails as ObjectiveMissed where one is.
+func (f *statusFlags) verdict(all []statusDoc) error {
+	var missing []string
+	for _, d := range all {
+		if d.Missed || f.strict && len(d.Problems) > 0 {
+			missing = append(missing, d.Database)
+		}
 	}
-	d := s.Drill
-	switch {
-	case d == nil:
-		return "never"
-	case d.Last == nil && d.Paused:
-		return "paused"
-	case d.Last == nil:
-		return "none yet"
+	const shown = 5
+	switch what := "miss their objective"; {
+	case len(missing) == 0:
+		return nil
+	case f.strict:
+		what = "have a problem"
+		fallthrough
+	default:
+		names := strings.Join(missing[:min(len(missing), shown)], ", ")
+		if len(missing) > shown {
+			names += ", ..."
+		}
+		return failure.Errorf(failure.ObjectiveMissed, "%d of %d databases %s: %s", len(missing), len(all), what, names)
 	}
-	if l := d.Last; l.Status == "canceled" || l.Status == "terminated" {
-		return l.Status + " " + humanAge(a.now().Sub(l.Ended)) + " ago"
-	}
-	return drillText(&repo.Drill{Passed: d.Last.Passed, At: d.Last.Ended, RestoreSeconds: d.Last.RestoreSeconds}, a.now())
 }
 
 // lastEvidence is the newest drill beside any backup of the database; nil if

@@ -19,6 +19,7 @@ func temporalCommands(a *app) []*cobra.Command {
 		newDrillCommand(a),
 		newRestoreThereCommand(a),
 		newStatusCommand(a),
+		newHistoryCommand(a),
 		newStopCommand(a),
 		newScheduleCommand(a),
 		newCronCommand(a),

@@ -54,6 +54,7 @@ var (
 	ScheduleConflict    = &Kind{Name: "ScheduleConflict", Retry: false, Exit: ExitFailed, Hint: "a database has a cron workflow or a schedule, never both, and one schedule of each kind: 'starter status' shows what there is"}
 	NoSchedule          = &Kind{Name: "NoSchedule", Retry: false, Exit: ExitNotFound, Hint: "'starter schedule create' makes one"}
 	SetUp               = &Kind{Name: "SetUp", Retry: false, Exit: ExitFailed, Hint: "each FAIL says how to mend it, and 'starter doctor' can be run again at any time"}
+	ObjectiveMissed     = &Kind{Name: "ObjectiveMissed", Retry: false, Exit: ExitPartly, Hint: "each line above says what to do; max_age of a database in the worker's configuration is the objective"}
 	RunFailed           = &Kind{Name: "RunFailed", Retry: false, Exit: ExitFailed, Hint: "the run's page in the Temporal UI shows the failed step"}
 
 	// The restore.
@@ -75,7 +76,7 @@ var Kinds = []*Kind{
 	OutOfTime, OwnerStopped, Network, WrongKey, ManyNames, Busy,
 	RepoMissing, RepoNotWritable, RepoFull, RepoOverlap, RepoCorrupt, UnknownBackup, UnknownTable, Reading, BlastRadius, PlanChanged, UnknownDatabase,
 	BackupBad, NotExtracted, VerifyTimeout, VerifyMemory, DrillFailed,
-	Hook, Engine, InvalidConfig, BadSchedule, TemporalUnreachable, NoWorker, ScheduleConflict, NoSchedule, SetUp, RunFailed,
+	Hook, Engine, InvalidConfig, BadSchedule, TemporalUnreachable, NoWorker, ScheduleConflict, NoSchedule, SetUp, ObjectiveMissed, RunFailed,
 	TargetExists, TargetInUse, TargetBad,
 	Usage, Interrupted, Unexpected,
 }

@@ -16,6 +16,9 @@ func HostID(host string) string { return "canvasback-host-" + host }
 // PulseEvery is how often a worker renews its Pulse.
 const PulseEvery = 10 * time.Second
 
+// PulseLasts is how long one run of HostWorkflow lasts.
+const PulseLasts = 24 * time.Hour
+
 // PulseInput names the host.
 type PulseInput struct {
 	Host string `json:"host"`

@@ -1,0 +1,306 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	workflowpb "go.temporal.io/api/workflow/v1"
+	"go.temporal.io/sdk/client"
+
+	"canvasback/internal/health"
+	"canvasback/internal/job"
+)
+
+const (
+	// askers is how many databases are asked about at once.
+	askers = 16
+	// patience is how long a server may take to answer an Overview, and patienceEach
+	// how much longer for each database.
+	patience     = 30 * time.Second
+	patienceEach = time.Second
+)
+
+// Query says what an Overview is about: the named databases, the databases of
+// one host, or all where both are empty.
+type Query struct {
+	Databases []string
+	Host      string
+	// Otherwise is the host of a database of which nothing says another one.
+	Otherwise string
+}
+
+// Overview gathers all that Temporal knows of the databases, what their workers
+// said last included, sorted by host and name. It needs no access to any
+// repository. TemporalUnreachable where the server does not answer in time.
+func Overview(ctx context.Context, c client.Client, q Query) ([]health.Database, error) {
+	o := &overview{client: c, query: q, names: map[string]string{}, pulses: map[string]*job.Pulse{}, polled: map[string]bool{}}
+	for _, name := range q.Databases {
+		o.names[name] = q.Otherwise
+	}
+	if len(q.Databases) == 0 {
+		finding, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		if err := o.find(finding); err != nil {
+			return nil, err
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience+patienceEach*time.Duration(len(o.names)))
+	defer cancel()
+	statuses, err := o.ask(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.hosts(ctx, statuses); err != nil {
+		return nil, err
+	}
+	return o.join(ctx, statuses)
+}
+
+type overview struct {
+	client client.Client
+	query  Query
+	names  map[string]string // of databases, and the host if nothing else says one
+
+	pulses map[string]*job.Pulse
+	polled map[string]bool
+	newest func(task Task, database string) (*workflowpb.WorkflowExecutionInfo, error)
+}
+
+// find looks for databases in the pulses, the schedules and the runs.
+func (o *overview) find(ctx context.Context) error {
+	names, err := scheduled(ctx, o.client)
+	if err != nil {
+		return err
+	}
+	for n := range names {
+		o.names[n] = o.query.Otherwise
+	}
+	running, err := hosts(ctx, o.client)
+	if err != nil {
+		return err
+	}
+	if err := o.read(ctx, running); err != nil {
+		return err
+	}
+	for host, p := range o.pulses {
+		for _, d := range p.Databases {
+			o.names[d.Name] = host
+		}
+	}
+	return o.runs(ctx)
+}
+
+// runs finds the newest run of every database by a few long lists instead of two
+// for each, and the databases that nothing but an old run tells of.
+func (o *overview) runs(ctx context.Context) error {
+	type key struct {
+		task     Task
+		database string
+	}
+	newest, whole := map[key]*workflowpb.WorkflowExecutionInfo{}, map[Task]bool{}
+	for _, task := range []Task{TaskBackup, TaskDrill} {
+		runs, err := list(ctx, o.client, task, "ExecutionStatus != 'Running'", remembered)
+		if err != nil {
+			return err
+		}
+		whole[task] = len(runs) < remembered
+		for _, r := range runs {
+			s, ok := specOfMemo(r.GetMemo().GetFields()[specMemo])
+			if !ok {
+				continue
+			}
+			if k := (key{task, s.Database}); later(r, newest[k]) {
+				newest[k] = r
+			}
+			if _, known := o.names[s.Database]; !known {
+				o.names[s.Database] = s.Host
+			}
+		}
+	}
+	o.newest = func(task Task, database string) (*workflowpb.WorkflowExecutionInfo, error) {
+		if r, found := newest[key{task, database}]; found || whole[task] {
+			return r, nil
+		}
+		return newestEnded(ctx, o.client, task, database)
+	}
+	return nil
+}
+
+// read fills in the pulses of the hosts that are not read yet.
+func (o *overview) read(ctx context.Context, hosts []string) error {
+	var mu sync.Mutex
+	return each(ctx, hosts, func(ctx context.Context, host string) error {
+		mu.Lock()
+		_, known := o.pulses[host]
+		mu.Unlock()
+		if known {
+			return nil
+		}
+		p, err := PulseOf(ctx, o.client, host)
+		if err == nil && p != nil {
+			mu.Lock()
+			o.pulses[host] = p
+			mu.Unlock()
+		}
+		return err
+	})
+}
+
+// ask asks about each database.
+func (o *overview) ask(ctx context.Context) (map[string]*Status, error) {
+	var mu sync.Mutex
+	statuses := map[string]*Status{}
+	err := each(ctx, slices.Sorted(maps.Keys(o.names)), func(ctx context.Context, name string) error {
+		newest := func(task Task) (*workflowpb.WorkflowExecutionInfo, error) {
+			if o.newest == nil {
+				return newestEnded(ctx, o.client, task, name)
+			}
+			return o.newest(task, name)
+		}
+		s, err := statusOf(ctx, o.client, name, o.names[name], newest)
+		if err != nil {
+			return err
+		}
+		if s.Spec.Host == "" {
+			s.Spec.Host = o.names[name]
+		}
+		if o.query.Host == "" || len(o.query.Databases) > 0 || s.Spec.Host == o.query.Host {
+			mu.Lock()
+			statuses[name] = s
+			mu.Unlock()
+		}
+		return nil
+	})
+	return statuses, err
+}
+
+// hosts looks at the workers of the hosts that the databases are on.
+func (o *overview) hosts(ctx context.Context, statuses map[string]*Status) error {
+	names := map[string]bool{}
+	for _, s := range statuses {
+		names[s.Spec.Host] = true
+	}
+	all := slices.Sorted(maps.Keys(names))
+	if err := o.read(ctx, all); err != nil {
+		return err
+	}
+	var mu sync.Mutex
+	return each(ctx, all, func(ctx context.Context, host string) error {
+		polled, err := Polled(ctx, o.client, host)
+		mu.Lock()
+		o.polled[host] = polled
+		mu.Unlock()
+		return err
+	})
+}
+
+func (o *overview) join(ctx context.Context, statuses map[string]*Status) ([]health.Database, error) {
+	all := make([]health.Database, 0, len(statuses))
+	var mu sync.Mutex
+	err := each(ctx, slices.Sorted(maps.Keys(statuses)), func(ctx context.Context, name string) error {
+		s := statuses[name]
+		d := health.Database{Name: name, Host: s.Spec.Host, Temporal: &s.Facts}
+		if p := o.pulses[d.Host]; p != nil {
+			d.Worker = health.WorkerOf(p)
+			if b, found := p.Database(name); found {
+				d.Backups = b
+			}
+		}
+		d.Worker.Polls = o.polled[d.Host]
+		var err error
+		if d.Backups == nil || d.Worker.Looked.IsZero() {
+			s.Facts.Verified, err = verified(ctx, o.client, name, s.Facts.Last)
+		} else if l := s.Facts.Last; l != nil && l.State == "verified" {
+			s.Facts.Verified = l
+		}
+		mu.Lock()
+		all = append(all, d)
+		mu.Unlock()
+		return err
+	})
+	slices.SortFunc(all, func(a, b health.Database) int {
+		if a.Host != b.Host {
+			return cmp.Compare(a.Host, b.Host)
+		}
+		return cmp.Compare(a.Name, b.Name)
+	})
+	return all, err
+}
+
+// tried is how many runs are looked at for one that made a verified backup.
+const tried = 20
+
+// verified finds the newest run that made a verified backup, where no worker
+// says what is in the repository.
+func verified(ctx context.Context, c client.Client, database string, last *health.Ended) (*health.Ended, error) {
+	if last == nil || last.State == "verified" {
+		return last, nil
+	}
+	runs, err := ended(ctx, c, TaskBackup, database, recent)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range runs[:min(len(runs), tried)] {
+		if e := endedFacts(ctx, c, database, r); e.State == "verified" {
+			return e, nil
+		}
+	}
+	return nil, nil
+}
+
+// each calls f for every item, some at a time, and returns the first error, for
+// which it gives up the rest.
+func each(ctx context.Context, items []string, f func(ctx context.Context, item string) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	slots := make(chan struct{}, askers)
+	var all sync.WaitGroup
+	for _, item := range items {
+		slots <- struct{}{}
+		if ctx.Err() != nil {
+			break
+		}
+		all.Go(func() {
+			defer func() { <-slots }()
+			if err := f(ctx, item); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	all.Wait()
+	if ctx.Err() != nil {
+		return Unreachable(context.Cause(ctx))
+	}
+	return nil
+}
+
+// ScheduledFor names the databases beside the known ones whose schedules ask the
+// host for backups.
+func ScheduledFor(ctx context.Context, c client.Client, host string, known []string) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	names, err := scheduled(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range known {
+		delete(names, name)
+	}
+	var mu sync.Mutex
+	found := []string{}
+	err = each(ctx, slices.Sorted(maps.Keys(names)), func(ctx context.Context, name string) error {
+		at, err := HostOf(ctx, c, name, "")
+		if err == nil && at == host {
+			mu.Lock()
+			found = append(found, name)
+			mu.Unlock()
+		}
+		return err
+	})
+	slices.Sort(found)
+	return found, err
+}
