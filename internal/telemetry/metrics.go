@@ -87,18 +87,14 @@ func (m *Metrics) begin() {
 		}
 		for _, s := range stepNames {
 			m.running.WithLabelValues(d, s)
-			for _, outcome := range outcomes {
-				m.duration.WithLabelValues(d, s, outcome)
-			}
 		}
 	}
 }
 
 // Closed lists of label values.
 var (
-	rules    = []string{"hold", "A", "B", "C"}
-	states   = []string{"verified", "structure", "failed"}
-	outcomes = []string{done, retry, failed, interrupted}
+	rules  = []string{"hold", "A", "B", "C"}
+	states = []string{"verified", "structure", "failed"}
 )
 
 const (
