@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"canvasback/internal/config"
 )
@@ -76,6 +77,9 @@ func (n *Notifier) sendWebhook(ctx context.Context, w *config.Webhook, p *Payloa
 	token, err := config.ReadSecretFile(w.TokenFile)
 	if err != nil {
 		return refused("%v", err)
+	}
+	if strings.ContainsFunc(token, unicode.IsControl) {
+		return refused("secret file %s: a token is one line", w.TokenFile)
 	}
 	if token != "" {
 		header.Set("Authorization", "Bearer "+token)
