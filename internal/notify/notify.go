@@ -41,8 +41,10 @@ type Notifier struct {
 	roots  *x509.CertPool // nil: the machine's
 	pace   pace
 
-	mu   sync.Mutex        // guards kept
-	kept map[string]*state // records that could not be stored
+	saying sync.Mutex // one call of Observe or Complain at a time
+
+	mu    sync.Mutex        // guards known
+	known map[string]*state // the newest record of each database
 }
 
 // pace is the times of trying again.
@@ -56,7 +58,7 @@ type pace struct {
 // New makes a Notifier. It opens nothing yet.
 func New(cfg *config.Config) *Notifier {
 	return &Notifier{
-		config: cfg, fs: vfs.OS(), clock: time.Now, kept: map[string]*state{},
+		config: cfg, fs: vfs.OS(), clock: time.Now, known: map[string]*state{},
 		pace: pace{first: time.Second, longest: 15 * time.Second, start: startPatience, end: endPatience, claim: 5 * time.Second, poll: 200 * time.Millisecond},
 	}
 }
@@ -146,6 +148,8 @@ func (n *Notifier) complain(result *job.AnnounceResult, database string, l *lett
 	result.Untold = append(result.Untold, job.Undelivered{Event: l.Event, Channel: l.Channel, Error: err.Error()})
 	n.observe([]letter{*l}, Failed)
 	if n.Complain != nil {
+		n.saying.Lock()
+		defer n.saying.Unlock()
 		n.Complain(database, l.Event, l.Channel, err)
 	}
 }
@@ -154,6 +158,8 @@ func (n *Notifier) observe(letters []letter, outcome string) {
 	if n.Observe == nil {
 		return
 	}
+	n.saying.Lock()
+	defer n.saying.Unlock()
 	for _, l := range letters {
 		n.Observe(l.Event, l.Channel, outcome)
 	}

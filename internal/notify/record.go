@@ -11,28 +11,26 @@ import (
 func (n *Notifier) edit(database string, change func(*state) bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	var stored []byte
+	var before []byte
+	var after *state
 	err := n.stored(func(r *repo.Repo) error {
 		return r.EditTold(database, func(data []byte) ([]byte, error) {
-			stored = data
-			s := n.latest(database, data)
-			changed := change(s)
-			if !changed && n.kept[database] == nil {
+			before = data
+			after = n.latest(database, data)
+			unstored := after.Revision > decode(data).Revision
+			if !change(after) && !unstored {
 				return nil, nil
 			}
-			s.Revision++
-			return s.encode()
+			after.Revision++
+			return after.encode()
 		})
 	})
-	if err == nil {
-		delete(n.kept, database)
-		return
+	if err != nil {
+		after = n.latest(database, before)
+		change(after)
+		after.Revision++
 	}
-	s := n.latest(database, stored)
-	if change(s) {
-		s.Revision++
-	}
-	n.kept[database] = s
+	n.known[database] = after
 }
 
 // view is the record as it is now. Changes to it are lost.
@@ -47,14 +45,17 @@ func (n *Notifier) view(database string) *state {
 	if err != nil {
 		data = nil
 	}
-	return n.latest(database, data)
+	s := n.latest(database, data)
+	n.known[database] = s
+	return s.clone()
 }
 
-// latest is the newer of what is stored and what could not be.
+// latest is the newer of what is stored and what this process knows, which is
+// more where it could not be stored, or cannot be read.
 func (n *Notifier) latest(database string, data []byte) *state {
 	s := decode(data)
-	if kept := n.kept[database]; kept != nil && kept.Revision >= s.Revision {
-		return kept.clone()
+	if known := n.known[database]; known != nil && known.Revision >= s.Revision {
+		return known.clone()
 	}
 	return s
 }

@@ -15,8 +15,10 @@ import (
 func (n *Notifier) Watch(ctx context.Context, database, task string, run func(in *job.AnnounceInput) error) error {
 	in := job.AnnounceInput{Database: database, Task: task, Run: newUUID(), Started: n.clock().UTC()}
 	starting, stop := context.WithCancel(ctx)
+	defer stop()
 	var started sync.WaitGroup
-	started.Go(func() { n.Announce(starting, in) })
+	start := in // run fills in its own
+	started.Go(func() { n.Announce(starting, start) })
 	err := run(&in)
 	if ctx.Err() != nil {
 		stop()
@@ -29,7 +31,6 @@ func (n *Notifier) Watch(ctx context.Context, database, task string, run func(in
 		in.End, in.Kind, in.Message, in.Hint = job.AnnounceFailed, kind.Name, err.Error(), kind.Hint
 	}
 	started.Wait()
-	stop()
 	n.Announce(ctx, in) // what was not sent is Complain's to report
 	return err
 }
