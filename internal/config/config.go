@@ -3,14 +3,24 @@ package config
 import "time"
 
 // Config is everything the worker knows about its host. The zero value of each
-// optional field means its default, filled in by Load.
+// optional field means its default, filled in by Load. The comments of the
+// fields are the text of docs/configuration.md.
 type Config struct {
-	Host       string     `yaml:"host"`       // default: the machine's host name
-	Repository string     `yaml:"repository"` // directory of the backups
-	Copies     int        `yaml:"copies"`     // copies at once, default 1
-	Notify     Notify     `yaml:"notify"`     // of all databases, unless one has its own
-	Metrics    Metrics    `yaml:"metrics"`    // off unless an address is set
-	Databases  []Database `yaml:"databases"`
+	// The machine's name: the task queue of the host is named for it, and so are its
+	// schedules. Set it where the machine's name changes, as in a container.
+	Host string `yaml:"host"`
+	// Directory of the backups. It must be there, and on another disk if it can.
+	Repository string `yaml:"repository"`
+	// Copies that are made at once. More than one where several databases have to be
+	// copied in a short time and the disks are up to it.
+	Copies int `yaml:"copies"`
+	// Who is told how the runs of all databases end. A database may have its own; what
+	// that leaves out it has from here.
+	Notify Notify `yaml:"notify"`
+	// Where the worker tells about itself: see [metrics](metrics.md).
+	Metrics Metrics `yaml:"metrics"`
+	// The databases of this host that are backed up, at least one.
+	Databases []Database `yaml:"databases"`
 
 	file string // that it was loaded from; empty: flags
 	sum  string // of the file's bytes
@@ -18,22 +28,47 @@ type Config struct {
 
 // Database is one database to back up.
 type Database struct {
-	Name          string      `yaml:"name"`           // ^[a-z0-9][a-z0-9._-]{0,63}$
-	Path          string      `yaml:"path"`           // absolute after loading
-	MaxAge        Duration    `yaml:"max_age"`        // how old the newest verified backup may be; 0: two intervals of its schedule and an hour
-	EngineVersion string      `yaml:"engine_version"` // the owner's DuckDB ("1.4.1"), vouched for by the operator; empty: unknown
-	KeyFile       string      `yaml:"key_file"`       // file with the key of an encrypted database; without it the copy is opaque
-	Checkpoint    Checkpoint  `yaml:"checkpoint"`
-	Hold          Hold        `yaml:"hold"`
-	Copy          Copy        `yaml:"copy"`
-	Verify        Verify      `yaml:"verify"`
-	Engine        Engine      `yaml:"engine"`
-	Retention     Retention   `yaml:"retention"`
-	Tags          []string    `yaml:"tags"` // of every backup that is made
-	Drill         Drill       `yaml:"drill"`
-	Restore       Restore     `yaml:"restore"`
-	Assertions    []Assertion `yaml:"assertions"`
-	Notify        Notify      `yaml:"notify"`
+	// Its name in commands, schedules and the repository: lower-case letters, digits,
+	// dot, underscore and hyphen, at most 64. It cannot be changed later: a new name
+	// begins a new history.
+	Name string `yaml:"name"`
+	// The database file, by the path that the service opens.
+	Path string `yaml:"path"`
+	// How old the newest verified backup may be before `starter status` and the alerts
+	// say so. Left out it is twice the longest time between two starts of its
+	// schedule, and an hour.
+	MaxAge Duration `yaml:"max_age"`
+	// The DuckDB version of the service that has the database open, such as 1.4.1, if
+	// you vouch for it: up to 1.4 the copy need not wait. Left out, nothing is assumed.
+	EngineVersion string `yaml:"engine_version"`
+	// File, mode 0600, with the key of an encrypted database. Without it such a
+	// database is copied, and not looked into.
+	KeyFile string `yaml:"key_file"`
+	// How the service is asked to fold its write-ahead log into the database before
+	// the copy. Without it the log is copied along, which is as good.
+	Checkpoint Checkpoint `yaml:"checkpoint"`
+	// How the service is asked not to checkpoint while the copy runs: every copy has a
+	// proof then, and none waits. For services that checkpoint often.
+	Hold Hold `yaml:"hold"`
+	// What the copy may take.
+	Copy Copy `yaml:"copy"`
+	// How deep a copy is checked before it counts.
+	Verify Verify `yaml:"verify"`
+	// The DuckDB that verifies, if it is not the one inside.
+	Engine Engine `yaml:"engine"`
+	// Which backups stay. A backup stays if any rule keeps it. Of each number -1 means
+	// all; only verified backups are counted.
+	Retention Retention `yaml:"retention"`
+	// Tags of every backup that is made: letters, digits and `. _ : = + @ -`.
+	Tags []string `yaml:"tags"`
+	// How a restore is tried out.
+	Drill Drill `yaml:"drill"`
+	// Where `starter restore-on-host` may restore to.
+	Restore Restore `yaml:"restore"`
+	// Questions to each copy, in verification and in each drill, and their answers.
+	Assertions []Assertion `yaml:"assertions"`
+	// Who is told how the runs of this database end.
+	Notify Notify `yaml:"notify"`
 }
 
 // Checkpoint modes.
@@ -46,12 +81,19 @@ const (
 
 // Checkpoint says how the owner is asked to fold its WAL.
 type Checkpoint struct {
-	Mode    string   `yaml:"mode"`     // none (default), command, http, open
-	Command []string `yaml:"command"`  // argv, run without a shell
-	URL     string   `yaml:"url"`      // loopback http URL, POSTed to; with Socket the host part is ignored
-	Socket  string   `yaml:"socket"`   // unix socket that serves URL
-	Timeout Duration `yaml:"timeout"`  // default 1m
-	OnError string   `yaml:"on_error"` // continue (default) or fail
+	// `none`; `command` runs one; `http` POSTs to the service; `open` lets the worker
+	// open the database itself when nobody else has it open.
+	Mode string `yaml:"mode"`
+	// For `command`: a program and its arguments, run without a shell.
+	Command []string `yaml:"command"`
+	// For `http`: what is POSTed to; on this machine only.
+	URL string `yaml:"url"`
+	// Unix socket that serves the URL, whose host is ignored then.
+	Socket string `yaml:"socket"`
+	// How long the service may take. More where it folds a large log.
+	Timeout Duration `yaml:"timeout"`
+	// `continue`: the copy is made without it; `fail`: the run fails.
+	OnError string `yaml:"on_error"`
 }
 
 // Hold modes.
@@ -63,13 +105,24 @@ const (
 
 // Hold says how the owner is asked not to checkpoint while the copy runs.
 type Hold struct {
-	Mode     string   `yaml:"mode"`     // none (default), command, http
-	Command  []string `yaml:"command"`  // argv, run without a shell, with "begin" or "end" appended
-	URL      string   `yaml:"url"`      // loopback http URL; URL/begin and URL/end are POSTed to; with Socket the host part is ignored
-	Socket   string   `yaml:"socket"`   // unix socket that serves URL
-	Timeout  Duration `yaml:"timeout"`  // of each call, default 30s
-	Deadline Duration `yaml:"deadline"` // told to the owner, who ends the hold by itself after that; whole seconds, default 10m
-	OnError  string   `yaml:"on_error"` // continue (default): without the hold the copy goes on by the other rules; fail: it fails
+	// `none`; `command` runs one; `http` POSTs to the service.
+	Mode string `yaml:"mode"`
+	// For `command`: a program and its arguments, run without a shell, with `begin` or
+	// `end` appended.
+	Command []string `yaml:"command"`
+	// For `http`: URL/begin and URL/end are POSTed to; on this machine only. No two
+	// databases have the same.
+	URL string `yaml:"url"`
+	// Unix socket that serves the URL, whose host is ignored then.
+	Socket string `yaml:"socket"`
+	// How long each call may take.
+	Timeout Duration `yaml:"timeout"`
+	// Told to the service, which ends the hold by itself after that; whole seconds.
+	// More where a copy takes longer; the write-ahead log grows as long.
+	Deadline Duration `yaml:"deadline"`
+	// `continue`: without the hold the copy is made by the other rules; `fail`: the
+	// run fails.
+	OnError string `yaml:"on_error"`
 }
 
 // What copy.clone may say.
@@ -80,13 +133,24 @@ const (
 
 // Copy bounds what the copy may take.
 type Copy struct {
-	Bandwidth Bytes    `yaml:"bandwidth"`     // bytes per second read from the database, 0: unlimited
-	Settle    Duration `yaml:"settle"`        // rule C: how long the header must hold still, default 5s
-	Barrier   bool     `yaml:"barrier"`       // rule C: sync the database before waiting
-	Clone     string   `yaml:"clone"`         // auto (default): clone where the file system can; never: the copy shares no blocks with the database
-	Network   bool     `yaml:"allow_network"` // copy from a network file system, though its cache may be stale
-	Attempts  int      `yaml:"attempts"`      // default 60
-	Timeout   Duration `yaml:"timeout"`       // for all attempts of one activity, default 6h
+	// Bytes a second that are read from the database; 0: no limit. Set it where the
+	// service feels its backups, and see that the copy still ends within `timeout`.
+	Bandwidth Bytes `yaml:"bandwidth"`
+	// Rule C: how long the header must hold still. More where the disk may take longer
+	// than that to sync the database.
+	Settle Duration `yaml:"settle"`
+	// Rule C: sync the database before waiting. It costs the service's disk a sync.
+	Barrier bool `yaml:"barrier"`
+	// `auto`: the copy shares its blocks with the database where the file system can
+	// (XFS, Btrfs); `never`: it has its own, so that a bad block harms one of them only.
+	Clone string `yaml:"clone"`
+	// Copy from a network file system, though another machine's writes may be seen too
+	// late. At your risk.
+	Network bool `yaml:"allow_network"`
+	// Passes over the file before a run gives up, and is tried again later.
+	Attempts int `yaml:"attempts"`
+	// Time for all attempts together. More for a database that is read for hours.
+	Timeout Duration `yaml:"timeout"`
 }
 
 // Levels of verification; a file may also say L1 to L4, in any case.
@@ -99,25 +163,37 @@ const (
 
 // Verify says how deep a copy is checked.
 type Verify struct {
-	Level       string   `yaml:"level"`        // bytes, open, full or assert; default: assert where there are assertions, else full
-	MemoryLimit string   `yaml:"memory_limit"` // DuckDB's form, "2GB"
-	Threads     int      `yaml:"threads"`
-	Timeout     Duration `yaml:"timeout"` // default 1h
+	// `bytes` (L1), `open` (L2), `full` (L3) or `assert` (L4): see
+	// [proof](backups.md#proof). Less where reading every row takes too long.
+	Level string `yaml:"level"`
+	// Memory of the engine, in DuckDB's form, such as 2GB. Left out, DuckDB's own
+	// default, most of the machine's: set it beside a service that needs its memory.
+	MemoryLimit string `yaml:"memory_limit"`
+	// Threads of the engine; 0: one for each processor.
+	Threads int `yaml:"threads"`
+	// Time for one verification. More for a database that is read for hours.
+	Timeout Duration `yaml:"timeout"`
 }
 
 // Engine is the DuckDB that verifies copies. Without a command it is the one
 // linked into this program.
 type Engine struct {
-	Command []string `yaml:"command"` // argv of a DuckDB command-line shell, run without a shell: [/usr/bin/duckdb]
+	// A DuckDB shell and its arguments, such as [/usr/bin/duckdb], run without a shell
+	// of the system. For databases that are newer than the engine inside.
+	Command []string `yaml:"command"`
 }
 
 // Assertion is a query on the copy and the value it must return. Verification
 // asks it at level assert, and each drill.
 type Assertion struct {
-	Name    string   `yaml:"name"`
-	SQL     string   `yaml:"sql"`
-	Expect  string   `yaml:"expect"`
-	Timeout Duration `yaml:"timeout"` // default 1m
+	// What it is called where it fails.
+	Name string `yaml:"name"`
+	// One SELECT with one value.
+	SQL string `yaml:"sql"`
+	// The value, as text.
+	Expect string `yaml:"expect"`
+	// Time for the query.
+	Timeout Duration `yaml:"timeout"`
 }
 
 // Duration is a time.Duration written as "90s" or "1h30m".

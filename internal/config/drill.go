@@ -15,15 +15,19 @@ const (
 
 // Drill says how a restore is tried out.
 type Drill struct {
-	Backup    string `yaml:"backup"`    // latest (default), the newest verified one; or random, any of them
-	Level     string `yaml:"level"`     // open, full or assert; default: assert where there are assertions, else full
-	Directory string `yaml:"directory"` // existing directory for the restored files; empty: in the repository
+	// `latest`, the newest verified backup, or `random`, any of them.
+	Backup string `yaml:"backup"`
+	// `open`, `full` or `assert`: how deep what was restored is checked.
+	Level string `yaml:"level"`
+	// Directory for the restored files, which must be there; left out, in the
+	// repository. Set it where the repository's disk has no room for one more copy.
+	Directory string `yaml:"directory"`
 }
 
 // Restore says where restores through Temporal may go.
 type Restore struct {
-	// Targets are database files by the names that a restore is asked for them
-	// by: no path comes from elsewhere.
+	// Database files by the names that a restore is asked for them by: no path comes
+	// from elsewhere.
 	Targets map[string]string `yaml:"targets"`
 }
 

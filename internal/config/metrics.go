@@ -7,7 +7,9 @@ import (
 
 // Metrics says where the worker tells about itself. It is off by default.
 type Metrics struct {
-	Address string `yaml:"address"` // HOST:PORT of /metrics, /healthz and /readyz; without a host: loopback
+	// HOST:PORT of /metrics, /healthz and /readyz, such as 127.0.0.1:9464; without a
+	// host: this machine only. Left out, nothing listens.
+	Address string `yaml:"address"`
 }
 
 func (m *Metrics) check() []fault {

@@ -22,33 +22,55 @@ const (
 // leaves out it has from the top level of the file; ping: {}, webhook: {} and
 // command: [] turn one of them off for it.
 type Notify struct {
-	Ping    *Ping     `yaml:"ping"`
-	Webhook *Webhook  `yaml:"webhook"`
-	Command []string  `yaml:"command"` // argv, run without a shell, the event on its standard input
-	Timeout Duration  `yaml:"timeout"` // of each request and each run of the command, default 10s
-	Remind  *Duration `yaml:"remind"`  // a failure that lasts is told again after this, default 24h; 0: never
+	// The check of a dead-man service, which is told of each start and end, and raises
+	// the alarm when it hears nothing. Each database has a check of its own. In a
+	// database `{}` turns off that of the top level.
+	Ping *Ping `yaml:"ping"`
+	// Where failures and recoveries are POSTed to, as JSON. `{}` turns it off.
+	Webhook *Webhook `yaml:"webhook"`
+	// A program and its arguments, run without a shell, with the event as JSON on its
+	// standard input. `[]` turns it off.
+	Command []string `yaml:"command"`
+	// Time for each request and each run of the command, at most 1m.
+	Timeout Duration `yaml:"timeout"`
+	// A failure that lasts is told again after this; 0: never.
+	Remind *Duration `yaml:"remind"`
 }
 
 // Ping is the check of a dead-man service. URL has the others from it
 // (URL/start, URL, URL/fail), unless they are named.
 type Ping struct {
-	URL          SecretURL `yaml:"url"`
-	URLFile      string    `yaml:"url_file"` // file, mode 0600, that holds url; so with the others
-	StartURL     SecretURL `yaml:"start_url"`
-	StartURLFile string    `yaml:"start_url_file"`
-	OKURL        SecretURL `yaml:"ok_url"`
-	OKURLFile    string    `yaml:"ok_url_file"`
-	FailURL      SecretURL `yaml:"fail_url"`
-	FailURLFile  string    `yaml:"fail_url_file"`
-	Method       string    `yaml:"method"` // POST (default) or GET
+	// Pinged after a run that made a verified backup; URL/start at its start, URL/fail
+	// at its failure.
+	URL SecretURL `yaml:"url"`
+	// File, mode 0600, that holds it: whoever knows the URL can silence the alarm.
+	URLFile string `yaml:"url_file"`
+	// In place of URL/start.
+	StartURL SecretURL `yaml:"start_url"`
+	// File, mode 0600, that holds it.
+	StartURLFile string `yaml:"start_url_file"`
+	// In place of the URL itself.
+	OKURL SecretURL `yaml:"ok_url"`
+	// File, mode 0600, that holds it.
+	OKURLFile string `yaml:"ok_url_file"`
+	// In place of URL/fail.
+	FailURL SecretURL `yaml:"fail_url"`
+	// File, mode 0600, that holds it.
+	FailURLFile string `yaml:"fail_url_file"`
+	// `POST` or `GET`; left out, POST.
+	Method string `yaml:"method"`
 }
 
 // Webhook is where events are POSTed to.
 type Webhook struct {
-	URL        SecretURL `yaml:"url"`
-	URLFile    string    `yaml:"url_file"`
-	TokenFile  string    `yaml:"token_file"`  // file, mode 0600: sent as a bearer token
-	SecretFile string    `yaml:"secret_file"` // file, mode 0600: the key of the signature
+	// What is POSTed to.
+	URL SecretURL `yaml:"url"`
+	// File, mode 0600, that holds it.
+	URLFile string `yaml:"url_file"`
+	// File, mode 0600, with a token that is sent as a bearer token.
+	TokenFile string `yaml:"token_file"`
+	// File, mode 0600, with the key of the signature that requests carry.
+	SecretFile string `yaml:"secret_file"`
 }
 
 // SecretURL is a URL that lets whoever knows it do something. Printed or

@@ -17,25 +17,44 @@ import (
 // Retention is the prune policy: a backup stays if any of its rules keeps it.
 // Numbers are of verified backups, -1 for all.
 type Retention struct {
-	KeepLast    int `yaml:"keep_last"` // default 10 where no other rule by number or period is set
-	KeepHourly  int `yaml:"keep_hourly"`
-	KeepDaily   int `yaml:"keep_daily"`
-	KeepWeekly  int `yaml:"keep_weekly"`
+	// The newest ones. The default holds where no other number or period is set.
+	KeepLast int `yaml:"keep_last"`
+	// The newest one of each of so many hours that have one.
+	KeepHourly int `yaml:"keep_hourly"`
+	// The newest one of each of so many days that have one.
+	KeepDaily int `yaml:"keep_daily"`
+	// The newest one of each of so many ISO weeks that have one.
+	KeepWeekly int `yaml:"keep_weekly"`
+	// The newest one of each of so many months that have one.
 	KeepMonthly int `yaml:"keep_monthly"`
-	KeepYearly  int `yaml:"keep_yearly"`
+	// The newest one of each of so many years that have one.
+	KeepYearly int `yaml:"keep_yearly"`
 
-	KeepWithin        Period `yaml:"keep_within"`
-	KeepWithinHourly  Period `yaml:"keep_within_hourly"`
-	KeepWithinDaily   Period `yaml:"keep_within_daily"`
-	KeepWithinWeekly  Period `yaml:"keep_within_weekly"`
+	// All that are younger.
+	KeepWithin Period `yaml:"keep_within"`
+	// The newest one of each hour of the period.
+	KeepWithinHourly Period `yaml:"keep_within_hourly"`
+	// The newest one of each day of the period.
+	KeepWithinDaily Period `yaml:"keep_within_daily"`
+	// The newest one of each week of the period.
+	KeepWithinWeekly Period `yaml:"keep_within_weekly"`
+	// The newest one of each month of the period.
 	KeepWithinMonthly Period `yaml:"keep_within_monthly"`
-	KeepWithinYearly  Period `yaml:"keep_within_yearly"`
+	// The newest one of each year of the period.
+	KeepWithinYearly Period `yaml:"keep_within_yearly"`
 
-	KeepTags       []string `yaml:"keep_tags"`       // a backup with any of them stays
-	TimeZone       string   `yaml:"timezone"`        // of hours, days and so on, default UTC
-	MinVerified    int      `yaml:"min_verified"`    // newest verified ones that always stay, default 2
-	Grace          Period   `yaml:"grace"`           // how long what is removed can be brought back, default not at all
-	CountStructure bool     `yaml:"count_structure"` // what only its structure is verified of counts as verified
+	// A backup with any of these tags stays.
+	KeepTags []string `yaml:"keep_tags"`
+	// Where hours, days and weeks begin, such as Europe/Amsterdam.
+	TimeZone string `yaml:"timezone"`
+	// The newest verified ones that stay whatever the rules say; at least 1.
+	MinVerified int `yaml:"min_verified"`
+	// For so long what was removed can be brought back, and takes its space. 0: not
+	// at all.
+	Grace Period `yaml:"grace"`
+	// A backup of which no engine here can read more than the structure counts as
+	// verified. For databases of a DuckDB that is newer than the engine inside.
+	CountStructure bool `yaml:"count_structure"`
 }
 
 // Period is a retention.Period in a configuration: "30d", "1y6m" or "12h".
