@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"canvasback/internal/config"
+	"canvasback/internal/human"
 	"canvasback/internal/job"
 	"canvasback/standalone/sample"
 	"canvasback/standalone/server"
@@ -119,9 +120,9 @@ type commits struct{ before, during, after, held int64 }
 func (s *screen) report(r *report) {
 	res := r.result
 	s.line("Backup %s of %s is %s.", res.ID, res.Database, res.State)
-	s.field("rule", "%s, %s", res.Rule, plural(res.Attempts, "attempt"))
-	s.field("size", "%s in %.1f s, %.1f s in all", size(res.Bytes), res.CopySeconds, res.DurationSeconds)
-	s.field("contents", "%s, %s", plural(res.Tables, "table"), plural(int(res.Rows), "row"))
+	s.field("rule", "%s, %s", res.Rule, human.Count(int64(res.Attempts), "attempt"))
+	s.field("size", "%s in %.1f s, %.1f s in all", human.Bytes(res.Bytes), res.CopySeconds, res.DurationSeconds)
+	s.field("contents", "%s, %s", human.Count(int64(res.Tables), "table"), human.Count(res.Rows, "row"))
 	if c := r.commits; c != nil {
 		s.field("writer", "%d commits before, %d when the backup was done, %d now", c.before, c.during, c.after)
 		s.field("", "the backup holds the first %d of them", c.held)
@@ -152,25 +153,6 @@ func (r *report) nextRun() string {
 		text += ", but the schedule is paused"
 	}
 	return text
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
-
-func size(n int64) string {
-	const units = "KMGTPE"
-	if n < 1024 {
-		return fmt.Sprintf("%d B", n)
-	}
-	value, unit := float64(n)/1024, 0
-	for value >= 1024 && unit < len(units)-1 {
-		value, unit = value/1024, unit+1
-	}
-	return fmt.Sprintf("%.1f %ciB", value, units[unit])
 }
 
 // shellWord quotes a word where a shell would take it apart.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"canvasback/internal/human"
 	"canvasback/internal/job"
 	"canvasback/internal/repo"
 )
@@ -97,9 +98,9 @@ func (d *backupDoc) write(w io.Writer) error {
 		{"proved", provedText(d.Level, d.Engine)},
 		{"rule", fmt.Sprintf("%s, attempt %d", d.Rule, d.Attempts)},
 		{"tags", strings.Join(d.Tags, " ")},
-		{"size", humanBytes(d.Bytes)},
+		{"size", human.Bytes(d.Bytes)},
 		{"contents", fmt.Sprintf("%d tables, %d rows", len(d.Tables), d.rows())},
-		{"taken in", fmt.Sprintf("%s, copy %s", humanSeconds(d.DurationSeconds), humanSeconds(d.CopySeconds))},
+		{"taken in", fmt.Sprintf("%s, copy %s", human.Seconds(d.DurationSeconds), human.Seconds(d.CopySeconds))},
 	}
 	for _, p := range d.Pruned {
 		fields = append(fields, field{"pruned", p.ID + ": " + p.Reason})
@@ -117,7 +118,7 @@ func verifiedText(v *verifiedDoc) string {
 	if v.Assertions > 0 {
 		text += fmt.Sprintf(", %d assertions", v.Assertions)
 	}
-	return text + ", in " + humanSeconds(v.Seconds)
+	return text + ", in " + human.Seconds(v.Seconds)
 }
 
 func provedText(level, engine string) string {
@@ -154,7 +155,7 @@ func writeBackups(w io.Writer, docs []backupDoc, now time.Time) error {
 	rows := make([][]string, 0, len(docs))
 	for _, d := range docs {
 		row := []string{
-			d.Database, d.ID, string(d.State), d.Rule, humanAge(now.Sub(d.Started)), humanBytes(d.Bytes),
+			d.Database, d.ID, string(d.State), d.Rule, human.Age(now.Sub(d.Started)), human.Bytes(d.Bytes),
 			strconv.Itoa(len(d.Tables)), strconv.FormatInt(d.rows(), 10),
 		}
 		for _, e := range extras {
@@ -196,16 +197,16 @@ func drillText(d *repo.Drill, now time.Time) string {
 	}
 	text := passedText(d.Passed, d.At, now)
 	if d.Passed {
-		text += ", in " + humanSeconds(d.RestoreSeconds)
+		text += ", in " + human.Seconds(d.RestoreSeconds)
 	}
 	return text
 }
 
 func passedText(passed bool, at, now time.Time) string {
 	if passed {
-		return "passed " + humanAge(now.Sub(at)) + " ago"
+		return "passed " + human.Age(now.Sub(at)) + " ago"
 	}
-	return "FAILED " + humanAge(now.Sub(at)) + " ago"
+	return "FAILED " + human.Age(now.Sub(at)) + " ago"
 }
 
 // pinText is a pin in one cell.

@@ -12,6 +12,7 @@ import (
 
 	"canvasback/internal/check"
 	"canvasback/internal/config"
+	"canvasback/internal/human"
 	"canvasback/internal/job"
 	"canvasback/internal/retention"
 	"canvasback/internal/vfs"
@@ -141,7 +142,7 @@ func writeChecked(w io.Writer, rep *check.Report) error {
 		case !o.Passed:
 			result = "NOT GOOD"
 		}
-		rows = append(rows, []string{o.Database, o.ID, result, string(o.State), humanBytes(o.Bytes), humanSeconds(o.Seconds)})
+		rows = append(rows, []string{o.Database, o.ID, result, string(o.State), human.Bytes(o.Bytes), human.Seconds(o.Seconds)})
 	}
 	if len(rows) > 0 {
 		if err := writeTable(w, []string{"DATABASE", "ID", "CHECK", "STATE", "SIZE", "TIME"}, rows); err != nil {

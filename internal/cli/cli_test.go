@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/assert"
@@ -111,11 +110,3 @@ func TestResultIsPrintedOnce(t *testing.T) {
 	assert.Equal(t, "1\n", out.String(), "a failure after the result adds no second document")
 }
 
-func TestHumanForms(t *testing.T) {
-	for n, want := range map[int64]string{0: "0 B", 1023: "1023 B", 1024: "1.0 KiB", 1536: "1.5 KiB", 1 << 30: "1.0 GiB", 1<<63 - 1: "8.0 EiB"} {
-		assert.Equal(t, want, humanBytes(n))
-	}
-	for d, want := range map[time.Duration]string{-1: "in the future", 59 * time.Second: "59s", time.Hour: "1h", 47 * time.Hour: "47h", 48 * time.Hour: "2d"} {
-		assert.Equal(t, want, humanAge(d))
-	}
-}

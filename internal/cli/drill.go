@@ -10,6 +10,7 @@ import (
 	backups "canvasback/internal/app"
 	"canvasback/internal/config"
 	"canvasback/internal/failure"
+	"canvasback/internal/human"
 	"canvasback/internal/job"
 )
 
@@ -167,8 +168,8 @@ func (a *app) drillResult(d drillDoc) error {
 			{"drill", "passed"},
 			{"backup", d.ID},
 			{"database", d.Database},
-			{"restored", fmt.Sprintf("%s in %s, %s/s", humanBytes(d.Bytes), humanSeconds(d.RestoreSeconds), humanBytes(int64(d.BytesPerSecond)))},
-			{"proved", fmt.Sprintf("level %s in %s, by DuckDB %s", d.Level, humanSeconds(d.VerifySeconds), d.Engine)},
+			{"restored", fmt.Sprintf("%s in %s, %s/s", human.Bytes(d.Bytes), human.Seconds(d.RestoreSeconds), human.Bytes(int64(d.BytesPerSecond)))},
+			{"proved", fmt.Sprintf("level %s in %s, by DuckDB %s", d.Level, human.Seconds(d.VerifySeconds), d.Engine)},
 			{"contents", fmt.Sprintf("%d tables, %d rows, as in the backup", d.Tables, d.Rows)},
 		}
 		if d.Assertions > 0 {

@@ -13,6 +13,7 @@ import (
 
 	backups "canvasback/internal/app"
 	"canvasback/internal/health"
+	"canvasback/internal/human"
 	"canvasback/internal/repo"
 )
 
@@ -88,14 +89,14 @@ func (p painter) history(database string, runs []historyDoc, ascii bool) error {
 			outcome.colour = red
 		}
 		row := []cell{
-			{text: r.Started.UTC().Format(time.DateTime)}, outcome, {text: r.Rule}, {}, {text: humanSeconds(r.Seconds)},
+			{text: r.Started.UTC().Format(time.DateTime)}, outcome, {text: r.Rule}, {}, {text: human.Seconds(r.Seconds)},
 			{bar(r.Seconds, longest, ascii), dim}, {}, {}, {text: r.Backup}, {firstLine(r.Error), red},
 		}
 		if r.Attempts > 0 {
 			row[3] = cell{text: fmt.Sprint(r.Attempts)}
 		}
 		if r.Backup != "" {
-			row[6], row[7] = cell{text: humanBytes(r.Bytes)}, cell{bar(float64(r.Bytes), largest, ascii), dim}
+			row[6], row[7] = cell{text: human.Bytes(r.Bytes)}, cell{bar(float64(r.Bytes), largest, ascii), dim}
 		}
 		rows = append(rows, row)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"canvasback/internal/backup"
+	"canvasback/internal/human"
 	"canvasback/internal/repo"
 	"canvasback/internal/retention"
 )
@@ -67,7 +68,7 @@ func (doc *pruneDoc) add(m repo.Manifest, d retention.Decision, now time.Time) {
 		doc.Removed = append(doc.Removed, b)
 		doc.Bytes += b.Bytes
 	}
-	doc.rows = append(doc.rows, []string{verb, m.ID, humanAge(now.Sub(m.Started)), string(m.State), humanBytes(b.Bytes), d.Reason})
+	doc.rows = append(doc.rows, []string{verb, m.ID, human.Age(now.Sub(m.Started)), string(m.State), human.Bytes(b.Bytes), d.Reason})
 }
 
 // carriedOut makes the plan into what became of it.
@@ -117,7 +118,7 @@ func (doc *pruneDoc) write(w io.Writer) error {
 	fields := []field{
 		{"policy", doc.Policy},
 		{"plan", doc.Hash},
-		{went, fmt.Sprintf("%d of %d backups, %s", len(doc.Removed), len(doc.rows), humanBytes(doc.Bytes))},
+		{went, fmt.Sprintf("%d of %d backups, %s", len(doc.Removed), len(doc.rows), human.Bytes(doc.Bytes))},
 		{"to confirm", doc.Confirm},
 	}
 	if doc.NeedsForce && !doc.Confirmed {

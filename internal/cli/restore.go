@@ -10,6 +10,7 @@ import (
 
 	"canvasback/internal/config"
 	"canvasback/internal/failure"
+	"canvasback/internal/human"
 	"canvasback/internal/job"
 	"canvasback/internal/repo"
 	"canvasback/internal/restore"
@@ -177,7 +178,7 @@ func writeRestored(w io.Writer, res *restore.Result) error {
 	fields = append(fields,
 		field{"as of", res.AsOf()},
 		field{"target", res.Target},
-		field{"size", humanBytes(res.Bytes)},
+		field{"size", human.Bytes(res.Bytes)},
 	)
 	switch {
 	case res.DryRun:
@@ -217,7 +218,7 @@ func writeExtracted(w io.Writer, res *restore.ExtractResult, export bool) error 
 	for _, t := range res.Tables {
 		text := fmt.Sprintf("%s, %d rows", t.Name, t.Rows)
 		if t.File != "" {
-			text += fmt.Sprintf(" in %s, %s", t.File, humanBytes(t.Bytes))
+			text += fmt.Sprintf(" in %s, %s", t.File, human.Bytes(t.Bytes))
 		}
 		for _, column := range t.AsText {
 			text += fmt.Sprintf("; column %s as text", column)
@@ -234,11 +235,11 @@ func writeExtracted(w io.Writer, res *restore.ExtractResult, export bool) error 
 	if res.DryRun {
 		fields = append(fields, field{"space", "about " + spaceOf(res.NeedBytes, res.FreeBytes)})
 	} else {
-		fields = append(fields, field{"storage", res.Storage}, field{"size", humanBytes(res.Bytes)}, field{"time", fmt.Sprintf("%.1fs", res.Seconds)})
+		fields = append(fields, field{"storage", res.Storage}, field{"size", human.Bytes(res.Bytes)}, field{"time", fmt.Sprintf("%.1fs", res.Seconds)})
 	}
 	return writeFields(w, fields)
 }
 
 func spaceOf(need, free int64) string {
-	return fmt.Sprintf("%s needed, %s free", humanBytes(need), humanBytes(free))
+	return fmt.Sprintf("%s needed, %s free", human.Bytes(need), human.Bytes(free))
 }

@@ -8,6 +8,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	backups "canvasback/internal/app"
+	"canvasback/internal/human"
 	"canvasback/internal/job"
 )
 
@@ -81,9 +82,9 @@ func restoreThere(a *app, c client.Client, r *remote, in job.RestoreInput, noWai
 		fields := []field{
 			{"restored", result.ID},
 			{"target", result.Target + ", " + result.Path},
-			{"size", humanBytes(result.Bytes)},
+			{"size", human.Bytes(result.Bytes)},
 			{"tables", fmt.Sprintf("%d, %d rows, as in the backup", result.Tables, result.Rows)},
-			{"time", humanSeconds(result.Seconds)},
+			{"time", human.Seconds(result.Seconds)},
 		}
 		for _, path := range result.MovedAside {
 			fields = append(fields, field{"moved aside", path})

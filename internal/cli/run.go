@@ -9,6 +9,7 @@ import (
 
 	backups "canvasback/internal/app"
 	"canvasback/internal/failure"
+	"canvasback/internal/human"
 	"canvasback/internal/job"
 	"canvasback/internal/repo"
 )
@@ -120,7 +121,7 @@ func runResult(a *app, run backups.Run, result job.BackupResult) error {
 			{"reason", result.Reason},
 			{"proved", fmt.Sprintf("level %s, by DuckDB %s, %d assertions", result.Level, result.Engine, result.Assertions)},
 			{"rule", fmt.Sprintf("%s, attempt %d", result.Rule, result.Attempts)},
-			{"size", humanBytes(result.Bytes)},
+			{"size", human.Bytes(result.Bytes)},
 			{"contents", fmt.Sprintf("%d tables, %d rows", result.Tables, result.Rows)},
 			{"time", fmt.Sprintf("%.1f s, copy %.1f s", result.DurationSeconds, result.CopySeconds)},
 			{"pruned", fmt.Sprintf("%d older backups", len(result.Pruned))},

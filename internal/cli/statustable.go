@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"canvasback/internal/health"
+	"canvasback/internal/human"
 	"canvasback/internal/repo"
 )
 
@@ -100,13 +101,13 @@ func ageCell(d statusDoc, now time.Time) cell {
 	age, known := d.facts.Age(now)
 	switch {
 	case known:
-		text = humanAge(age)
+		text = human.Age(age)
 	case !d.facts.Newest().IsZero():
 		text = "future"
 	}
 	most := d.facts.MaxAge()
 	if most > 0 {
-		text += " of " + humanAge(most)
+		text += " of " + human.Age(most)
 	}
 	switch {
 	case d.Missed && (health.Has(d.Problems, health.TooOld) || health.Has(d.Problems, health.NoBackup)):
@@ -127,7 +128,7 @@ func lastCell(d statusDoc, now time.Time) cell {
 	if d.Last.State != "" {
 		text = d.Last.State
 	}
-	c := cell{text + " " + humanAge(now.Sub(d.Last.Ended)), green}
+	c := cell{text + " " + human.Age(now.Sub(d.Last.Ended)), green}
 	if text != string(repo.StateVerified) {
 		c.colour = yellow
 	}
@@ -143,17 +144,17 @@ func nextCell(d statusDoc, now time.Time) cell {
 	case d.Temporal.Next.IsZero():
 		return cell{"-", dim}
 	case d.Temporal.Next.Before(now):
-		return cell{"late " + humanAge(now.Sub(d.Temporal.Next)), yellow}
+		return cell{"late " + human.Age(now.Sub(d.Temporal.Next)), yellow}
 	}
-	return cell{"in " + humanAge(d.Temporal.Next.Sub(now)), plain}
+	return cell{"in " + human.Age(d.Temporal.Next.Sub(now)), plain}
 }
 
 func sizeCell(d statusDoc) cell {
 	switch {
 	case d.Backups != nil && d.Backups.Newest != nil:
-		return cell{humanBytes(d.Backups.Newest.Bytes), plain}
+		return cell{human.Bytes(d.Backups.Newest.Bytes), plain}
 	case d.Temporal != nil && d.Verified != nil:
-		return cell{humanBytes(d.Verified.Bytes), plain}
+		return cell{human.Bytes(d.Verified.Bytes), plain}
 	}
 	return cell{"-", dim}
 }
@@ -164,9 +165,9 @@ func growthCell(d statusDoc) cell {
 	}
 	growth := int64(d.Backups.GrowthPerDay)
 	if growth < 0 {
-		return cell{"-" + humanBytes(-growth) + "/d", plain}
+		return cell{"-" + human.Bytes(-growth) + "/d", plain}
 	}
-	return cell{"+" + humanBytes(growth) + "/d", plain}
+	return cell{"+" + human.Bytes(growth) + "/d", plain}
 }
 
 // drillCell says how the last restore drill went: by the evidence beside the
@@ -174,9 +175,9 @@ func growthCell(d statusDoc) cell {
 func drillCell(d statusDoc, now time.Time) cell {
 	said := func(passed bool, at time.Time) cell {
 		if passed {
-			return cell{"passed " + humanAge(now.Sub(at)), green}
+			return cell{"passed " + human.Age(now.Sub(at)), green}
 		}
-		return cell{"FAILED " + humanAge(now.Sub(at)), red}
+		return cell{"FAILED " + human.Age(now.Sub(at)), red}
 	}
 	switch {
 	case d.Evidence != nil:
@@ -194,7 +195,7 @@ func drillCell(d statusDoc, now time.Time) cell {
 	}
 	l := d.Temporal.Drill.Last
 	if l.Status == "canceled" || l.Status == "terminated" {
-		return cell{l.Status + " " + humanAge(now.Sub(l.Ended)), yellow}
+		return cell{l.Status + " " + human.Age(now.Sub(l.Ended)), yellow}
 	}
 	return said(l.Passed, l.Ended)
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"canvasback/internal/config"
+	"canvasback/internal/human"
 )
 
 // trashDoc is one backup in the trash.
@@ -51,7 +52,7 @@ func writeTrash(w io.Writer, docs []trashDoc, now time.Time) error {
 	rows := make([][]string, 0, len(docs))
 	for _, d := range docs {
 		rows = append(rows, []string{
-			d.ID, string(d.State), humanBytes(d.Bytes), humanAge(now.Sub(d.Removed)), d.Until.UTC().Format("2006-01-02 15:04 MST"), d.Why,
+			d.ID, string(d.State), human.Bytes(d.Bytes), human.Age(now.Sub(d.Removed)), d.Until.UTC().Format("2006-01-02 15:04 MST"), d.Why,
 		})
 	}
 	return writeTable(w, []string{"ID", "STATE", "SIZE", "REMOVED", "UNTIL", "WHY"}, rows)

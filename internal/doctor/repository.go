@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"canvasback/internal/failure"
+	"canvasback/internal/human"
 	"canvasback/internal/repo"
 	"canvasback/internal/vfs"
 )
@@ -136,7 +137,7 @@ func (s *subject) space() Finding {
 		return finding(check, Skipped, "", "the free space of the repository cannot be seen: %v", err)
 	}
 	if s.seen == nil {
-		return finding(check, Skipped, "", "%s are free; the database's size is not known", size(free))
+		return finding(check, Skipped, "", "%s are free; the database's size is not known", human.Bytes(free))
 	}
 	need := s.seen.Bytes
 	if s.seen.WAL != nil {
@@ -145,11 +146,11 @@ func (s *subject) space() Finding {
 	mend := "free space there, or lower the numbers of retention (now keep_last: " + fmt.Sprint(s.db.Retention.KeepLast) + ")"
 	switch {
 	case free < need:
-		return finding(check, Fail, mend, "%s are free, and one backup takes up to %s", size(free), size(need))
+		return finding(check, Fail, mend, "%s are free, and one backup takes up to %s", human.Bytes(free), human.Bytes(need))
 	case free < 2*need:
-		return finding(check, Warn, mend, "%s are free, room for one backup of up to %s and not for two", size(free), size(need))
+		return finding(check, Warn, mend, "%s are free, room for one backup of up to %s and not for two", human.Bytes(free), human.Bytes(need))
 	}
-	return finding(check, OK, "", "%s are free; a backup takes up to %s", size(free), size(need))
+	return finding(check, OK, "", "%s are free; a backup takes up to %s", human.Bytes(free), human.Bytes(need))
 }
 
 // apart tells whether one failing disk takes the database and its backups.

@@ -11,6 +11,7 @@ import (
 	"canvasback/internal/duckfile"
 	"canvasback/internal/failure"
 	"canvasback/internal/hotcopy"
+	"canvasback/internal/human"
 	"canvasback/internal/vfs"
 )
 
@@ -61,7 +62,7 @@ func (s *subject) file() Finding {
 		}
 		return finding(check, Fail, failure.Corrupt.Hint, "%s cannot be read: %v", path, err)
 	}
-	return finding(check, OK, "", "%s, %s, readable", path, size(info.Size))
+	return finding(check, OK, "", "%s, %s, readable", path, human.Bytes(info.Size))
 }
 
 // unseen says why a path leads nowhere.
@@ -207,17 +208,4 @@ func (s *subject) format() Finding {
 		return finding(check, Warn, "leave key_file out", "%s, not encrypted, though key_file is set", text)
 	}
 	return finding(check, OK, "", "%s; %s", text, in.State)
-}
-
-// size is a number of bytes for a person.
-func size(n int64) string {
-	const units = "KMGTPE"
-	if n < 1024 {
-		return fmt.Sprintf("%d B", n)
-	}
-	value, unit := float64(n)/1024, 0
-	for value >= 1024 && unit < len(units)-1 {
-		value, unit = value/1024, unit+1
-	}
-	return fmt.Sprintf("%.1f %ciB", value, units[unit])
 }

@@ -11,6 +11,7 @@ import (
 
 	"canvasback/internal/duckfile"
 	"canvasback/internal/engine/enginetest"
+	"canvasback/internal/human"
 	"canvasback/internal/vfs"
 )
 
@@ -105,6 +106,6 @@ func TestFormat(t *testing.T) {
 
 func TestSize(t *testing.T) {
 	for n, want := range map[int64]string{0: "0 B", 1023: "1023 B", 1536: "1.5 KiB", 1 << 30: "1.0 GiB", 1<<63 - 1: "8.0 EiB"} {
-		assert.Equal(t, want, size(n))
+		assert.Equal(t, want, human.Bytes(n))
 	}
 }
