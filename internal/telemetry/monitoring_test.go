@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
+
+	"canvasback/internal/health"
 )
 
 const monitoring = "../../docs/monitoring"
@@ -135,4 +137,18 @@ func TestRulesAndDashboardAskForWhatThereIs(t *testing.T) {
 		}
 	}
 	assert.Greater(t, len(asked), 15)
+}
+
+// Each kind of problem is documented, and some alert goes by it.
+func TestEveryKindOfProblemHasAnAlert(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "metrics.md"))
+	require.NoError(t, err)
+	var all strings.Builder
+	for _, r := range alerts(t) {
+		all.WriteString(r.Expr + "\n")
+	}
+	for _, kind := range health.Kinds {
+		assert.Contains(t, string(page), "\n| `"+kind+"` | ")
+		assert.Contains(t, all.String(), `canvasback_problem{kind="`+kind+`"}`)
+	}
 }

@@ -29,7 +29,7 @@ var (
 	newestAge    = describe("newest_verified_age_seconds", "Age of the newest backup that counts as verified, from when its copy was begun. There is none without such a backup.", "database")
 	newestTime   = describe("newest_verified_timestamp_seconds", "When the copy of the newest backup that counts as verified was begun.", "database")
 	newestBytes  = describe("newest_verified_bytes", "Size of the newest backup that counts as verified.", "database")
-	maxAge       = describe("max_age_seconds", "The age that the newest verified backup may reach, max_age of the configuration. There is none where that is not set.", "database")
+	maxAge       = describe("max_age_seconds", "The age that the newest verified backup may reach: max_age of the configuration, or what follows from the schedule.", "database")
 	backups      = describe("backups", "Backups in the repository that count as verified.", "database")
 	growth       = describe("growth_bytes_per_second", "How fast backups of the database grow, by the sizes of the last ones; negative where they shrink.", "database")
 	drillTime    = describe("drill_timestamp_seconds", "When the last drill ended. There is none before the first.", "database")
@@ -88,7 +88,7 @@ func (r *reported) Collect(to chan<- prometheus.Metric) {
 		r.database(tell, count, d, now)
 		// Before the first look a number of backups would be a guess.
 		if d.Backups != nil && !looked.IsZero() {
-			r.stored(tell, d.Backups, now)
+			r.stored(tell, d.Backups)
 		}
 	}
 }
@@ -98,11 +98,14 @@ type teller func(d *prometheus.Desc, v float64, labels ...string)
 
 func (r *reported) database(tell, count teller, d health.Reported, now time.Time) {
 	for _, kind := range health.Kinds {
-		has := false
-		for _, problem := range d.Problems {
-			has = has || problem.Kind == kind
-		}
-		tell(problem, zeroOrOne(has), d.Name, kind)
+		tell(problem, zeroOrOne(health.Has(d.Problems, kind)), d.Name, kind)
+	}
+	if most := d.MaxAge(); most > 0 {
+		tell(maxAge, most.Seconds(), d.Name)
+	}
+	if age, known := d.Age(now); known {
+		tell(newestAge, age.Seconds(), d.Name)
+		tell(newestTime, seconds(d.Newest()), d.Name)
 	}
 	if t := d.Temporal; t != nil {
 		count(missed, float64(t.Missed), d.Name)
@@ -114,15 +117,10 @@ func (r *reported) database(tell, count teller, d health.Reported, now time.Time
 }
 
 // stored tells what is in the repository.
-func (r *reported) stored(tell teller, p *job.PulseDatabase, now time.Time) {
-	if p.MaxAge > 0 {
-		tell(maxAge, p.MaxAge.Seconds(), p.Name)
-	}
+func (r *reported) stored(tell teller, p *job.PulseDatabase) {
 	tell(backups, float64(p.Backups), p.Name)
 	tell(growth, p.GrowthPerDay/(24*time.Hour).Seconds(), p.Name)
 	if n := p.Newest; n != nil {
-		tell(newestAge, now.Sub(n.Started).Seconds(), p.Name)
-		tell(newestTime, seconds(n.Started), p.Name)
 		tell(newestBytes, float64(n.Bytes), p.Name)
 	}
 	if drill := p.Drill; drill != nil {

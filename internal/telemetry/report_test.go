@@ -88,7 +88,7 @@ func TestNothingIsToldOfTheRepositoryBeforeTheFirstLook(t *testing.T) {
 	report := fullReport()
 	report.Pulse.Looked = time.Time{}
 	for _, s := range samples(t, watched(t, report), "canvasback_", "") {
-		for _, not := range []string{"canvasback_backups", "canvasback_newest", "canvasback_repository", "canvasback_configuration", "canvasback_drill_"} {
+		for _, not := range []string{"canvasback_backups", "canvasback_newest_verified_bytes", "canvasback_repository", "canvasback_configuration", "canvasback_drill_"} {
 			assert.False(t, strings.HasPrefix(s, not), s)
 		}
 	}
