@@ -140,17 +140,20 @@ func (p *prometheus) firing(alert, labels string) bool {
 	return len(p.query(fmt.Sprintf(`ALERTS{alertname="Canvasback%s",alertstate="firing",%s}`, alert, labels))) > 0
 }
 
+// patience is for what the worker finds out minutes later.
+const patience = 10 * time.Minute
+
 // fires waits until the alert does, and logs how long that was after what was done.
 func (p *prometheus) fires(t *testing.T, alert, labels, what string, done time.Time) {
 	t.Helper()
-	eventually(t, alert+" fires: "+what, func() bool { return p.firing(alert, labels) })
+	within(t, patience, alert+" fires: "+what, func() bool { return p.firing(alert, labels) })
 	t.Logf("%s: %s: fires after %.0f s", alert, what, time.Since(done).Seconds())
 }
 
 // ends waits until the alert does not fire any more.
 func (p *prometheus) ends(t *testing.T, alert, labels, what string, done time.Time) {
 	t.Helper()
-	eventually(t, alert+" ends: "+what, func() bool { return !p.firing(alert, labels) })
+	within(t, patience, alert+" ends: "+what, func() bool { return !p.firing(alert, labels) })
 	t.Logf("%s: %s: ends after %.0f s", alert, what, time.Since(done).Seconds())
 }
 

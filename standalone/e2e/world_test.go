@@ -223,9 +223,14 @@ func (w *world) refused(kind *failure.Kind, args ...string) string {
 // eventually waits until f is true.
 func eventually(t *testing.T, what string, f func() bool) {
 	t.Helper()
+	within(t, 3*time.Minute, what, f)
+}
+
+func within(t *testing.T, limit time.Duration, what string, f func() bool) {
+	t.Helper()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(3 * time.Minute); !f(); <-tick.C {
+	for end := time.Now().Add(limit); !f(); <-tick.C {
 		require.True(t, time.Now().Before(end), "%s", what)
 	}
 }
