@@ -27,12 +27,13 @@ func blocks(t *testing.T, document string) []string {
 	return found
 }
 
-// TestConfigurationsOfTheDocuments loads every configuration that they show.
+// TestConfigurationsOfTheDocuments loads every configuration that they show; of
+// a part of one, which names no repository, it reads the keys.
 func TestConfigurationsOfTheDocuments(t *testing.T) {
 	documents, err := filepath.Glob("../../docs/*.md")
 	require.NoError(t, err)
 	require.NotEmpty(t, documents)
-	loaded := 0
+	loaded, read := 0, 0
 	for _, path := range append(documents, "../../README.md") {
 		text, err := os.ReadFile(path)
 		require.NoError(t, err)
@@ -40,13 +41,21 @@ func TestConfigurationsOfTheDocuments(t *testing.T) {
 			continue
 		}
 		for _, block := range blocks(t, strings.TrimPrefix(path, "../../")) {
-			_, file := write(t, block)
-			_, err := Load(file)
-			assert.NoError(t, err, "%s shows:\n%s", path, block)
-			loaded++
+			switch {
+			case strings.Contains("\n"+block, "\nrepository: "):
+				_, file := write(t, block)
+				_, err := Load(file)
+				assert.NoError(t, err, "%s shows:\n%s", path, block)
+				loaded++
+			case strings.Contains("\n"+block, "\ndatabases:"):
+				_, _, faults := parse([]byte(block))
+				assert.Empty(t, faults, "%s shows:\n%s", path, block)
+				read++
+			}
 		}
 	}
 	assert.GreaterOrEqual(t, loaded, 3)
+	assert.GreaterOrEqual(t, read, 1)
 }
 
 // commented is a key that the complete example has in a comment only, because
