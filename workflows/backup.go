@@ -22,10 +22,20 @@ var steps *activities.Activities
 // failure.Kind, or a cancellation.
 func Backup(ctx workflow.Context, in job.BackupInput) (job.BackupResult, error) {
 	run := workflow.GetInfo(ctx).WorkflowExecution.RunID
-	told := announce(ctx, job.AnnounceBackup, in.Database)
-	result, err := backup(ctx, in.Database, run)
+	s, err := begin(ctx, "Backup", in.Database)
 	if err != nil {
-		err = abandon(ctx, in.Database, run, err)
+		return job.BackupResult{}, err
+	}
+	told := announce(ctx, job.AnnounceBackup, in.Database)
+	result, err := stoppable(ctx, func(ctx workflow.Context) (job.BackupResult, error) {
+		result, err := backup(ctx, s, in.Database, run)
+		if err != nil {
+			return job.BackupResult{}, abandon(ctx, s, in.Database, run, err)
+		}
+		return result, nil
+	})
+	s.end(ctx, err, "%s", backupVerdict(result))
+	if err != nil {
 		told.failed(ctx, err)
 		return job.BackupResult{}, err
 	}
@@ -33,30 +43,33 @@ func Backup(ctx workflow.Context, in job.BackupInput) (job.BackupResult, error) 
 	return result, nil
 }
 
-func backup(ctx workflow.Context, db, run string) (job.BackupResult, error) {
+func backup(ctx workflow.Context, s *story, db, run string) (job.BackupResult, error) {
 	began := workflow.Now(ctx)
 
 	// 1. The owner folds its WAL, if it can be asked to.
 	var checkpointed job.CheckpointResult
-	at := step(ctx, checkpointOptions, "checkpoint", db)
-	if err := workflow.ExecuteActivity(at, steps.Checkpoint, job.CheckpointInput{Database: db}).Get(at, &checkpointed); err != nil {
+	at := s.step(ctx, checkpointOptions, "checkpoint")
+	err := workflow.ExecuteActivity(at, steps.Checkpoint, job.CheckpointInput{Database: db}).Get(at, &checkpointed)
+	s.done(ctx, err, "%s", checkpointText(checkpointed))
+	if err != nil {
 		return job.BackupResult{}, stepError("checkpoint", db, err)
 	}
 
 	// 2. and 3. A copy is made, and proved.
-	copied, verified, err := copyAndVerify(ctx, db, run)
+	copied, verified, err := copyAndVerify(ctx, s, db, run)
 	if err != nil {
 		return job.BackupResult{}, err
 	}
 
 	// 4. Only now, with a good backup there, older ones may go.
 	var pruned job.PruneResult
-	at = step(ctx, pruneOptions, "prune", db)
-	if err := workflow.ExecuteActivity(at, steps.Prune, job.PruneInput{Database: db, Run: run}).Get(at, &pruned); err != nil {
+	at = s.step(ctx, pruneOptions, "prune")
+	err = workflow.ExecuteActivity(at, steps.Prune, job.PruneInput{Database: db, Run: run}).Get(at, &pruned)
+	s.done(ctx, err, "%s", pruneText(pruned))
+	if err != nil {
 		return job.BackupResult{}, stepError(fmt.Sprintf("backup %s is %s, but prune", copied.ID, verified.State), db, err)
 	}
 
-	workflow.SetCurrentDetails(ctx, fmt.Sprintf("Backup `%s` of %s is %s.", copied.ID, db, verified.State))
 	return job.BackupResult{
 		ID:              copied.ID,
 		Database:        db,
@@ -77,15 +90,17 @@ func backup(ctx workflow.Context, db, run string) (job.BackupResult, error) {
 	}, nil
 }
 
-func copyAndVerify(ctx workflow.Context, db, run string) (copied job.CopyResult, verified job.VerifyResult, err error) {
+func copyAndVerify(ctx workflow.Context, s *story, db, run string) (copied job.CopyResult, verified job.VerifyResult, err error) {
 	for round := 1; ; round++ {
-		at := step(ctx, copyOptions, "copy", db)
+		at := s.step(ctx, copyOptions, "copy")
 		err = workflow.ExecuteActivity(at, steps.Copy, job.CopyInput{Database: db, Run: run, Round: round}).Get(at, &copied)
+		s.done(ctx, err, "%s", copyText(copied))
 		if err != nil {
 			return copied, verified, stepError("copy", db, err)
 		}
-		at = step(ctx, verifyOptions, "verify", db)
+		at = s.step(ctx, verifyOptions, "verify")
 		err = workflow.ExecuteActivity(at, steps.Verify, job.VerifyInput{Database: db, ID: copied.ID, Run: run}).Get(at, &verified)
+		s.done(ctx, err, "%s", verifyText(verified))
 		switch {
 		case err == nil:
 			return copied, verified, nil
@@ -100,20 +115,14 @@ func copyAndVerify(ctx workflow.Context, db, run string) (copied job.CopyResult,
 
 // abandon removes what the run had staged, also when the run is being
 // cancelled, and returns why the run failed together with what went wrong here.
-func abandon(ctx workflow.Context, db, run string, why error) error {
+func abandon(ctx workflow.Context, s *story, db, run string, why error) error {
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
-	at := step(ctx, abandonOptions, "abandon", db)
+	at := s.step(ctx, abandonOptions, "abandon")
 	err := workflow.ExecuteActivity(at, steps.Abandon, job.AbandonInput{Database: db, Run: run}).Get(at, nil)
+	s.done(ctx, err, "what the run had staged is removed")
 	if err == nil {
 		return why
 	}
 	return joinErrors(why, stepError("abandon", db, err))
-}
-
-// step names what runs, for the people who watch.
-func step(ctx workflow.Context, options workflow.ActivityOptions, name, db string) workflow.Context {
-	options.Summary = name + " " + db
-	workflow.SetCurrentDetails(ctx, fmt.Sprintf("Now: %s of %s.", name, db))
-	return workflow.WithActivityOptions(ctx, options)
 }

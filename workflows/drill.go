@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"canvasback/internal/failure"
+	"canvasback/internal/human"
 	"canvasback/internal/job"
 )
 
@@ -17,8 +18,13 @@ import (
 // and how long it took. A drill that fails is recorded too, and its run fails:
 // as failure.DrillFailed where the backup is to blame, else as what stopped it.
 func Drill(ctx workflow.Context, in job.DrillInput) (job.DrillResult, error) {
+	s, err := begin(ctx, "Restore drill", in.Database)
+	if err != nil {
+		return job.DrillResult{}, err
+	}
 	told := announce(ctx, job.AnnounceDrill, in.Database)
-	result, err := drill(ctx, in)
+	result, err := stoppable(ctx, func(ctx workflow.Context) (job.DrillResult, error) { return drill(ctx, s, in) })
+	s.end(ctx, err, "Backup `%s` was restored in %s and **proved**.", result.ID, human.Seconds(result.RestoreSeconds))
 	if err != nil {
 		told.failed(ctx, err)
 		return job.DrillResult{}, err
@@ -27,37 +33,38 @@ func Drill(ctx workflow.Context, in job.DrillInput) (job.DrillResult, error) {
 	return result, nil
 }
 
-func drill(ctx workflow.Context, in job.DrillInput) (job.DrillResult, error) {
+func drill(ctx workflow.Context, s *story, in job.DrillInput) (job.DrillResult, error) {
 	run := workflow.GetInfo(ctx).WorkflowExecution.RunID
 
 	// 1. Which backup is decided once.
-	chosen, err := choose(ctx, job.ChooseInput{Database: in.Database, Backup: in.Backup, Run: run, Drill: true})
+	chosen, err := choose(ctx, s, job.ChooseInput{Database: in.Database, Backup: in.Backup, Run: run, Drill: true})
 	if err != nil {
 		return job.DrillResult{}, err
 	}
 
 	// 2. and 3. It is restored, and what was restored is proved.
 	outcome := job.DrillRecordInput{Database: in.Database, Run: run, ID: chosen.ID}
-	err = restoreAndProve(ctx, &outcome)
+	err = restoreAndProve(ctx, s, &outcome)
 
 	// 4. The evidence is kept, whatever it is, and the restored files go.
-	if err := record(ctx, outcome, err); err != nil {
+	if err := record(ctx, s, outcome, err); err != nil {
 		return job.DrillResult{}, err
 	}
-	result := outcome.Result()
-	workflow.SetCurrentDetails(ctx, fmt.Sprintf("Backup `%s` of %s was restored in %.1f s (%.0f MB/s) and proved: %d tables, %d rows, %d assertions.",
-		result.ID, in.Database, result.RestoreSeconds, result.BytesPerSecond/1e6, result.Tables, result.Rows, result.Assertions))
-	return result, nil
+	return outcome.Result(), nil
 }
 
-func restoreAndProve(ctx workflow.Context, d *job.DrillRecordInput) error {
+func restoreAndProve(ctx workflow.Context, s *story, d *job.DrillRecordInput) error {
 	in := job.DrillStepInput{Database: d.Database, ID: d.ID, Run: d.Run}
-	at := step(ctx, restoreOptions, "restore to scratch", d.Database)
-	if err := workflow.ExecuteActivity(at, steps.DrillRestore, in).Get(at, &d.Restored); err != nil {
+	at := s.step(ctx, restoreOptions, "restore to scratch")
+	err := workflow.ExecuteActivity(at, steps.DrillRestore, in).Get(at, &d.Restored)
+	s.done(ctx, err, "%s", restoredText(d.Restored.Bytes, d.Restored.Seconds))
+	if err != nil {
 		return drillError("restore", d, err)
 	}
-	at = step(ctx, verifyOptions, "prove the restored copy", d.Database)
-	if err := workflow.ExecuteActivity(at, steps.DrillVerify, in).Get(at, &d.Verified); err != nil {
+	at = s.step(ctx, verifyOptions, "prove the restored copy")
+	err = workflow.ExecuteActivity(at, steps.DrillVerify, in).Get(at, &d.Verified)
+	s.done(ctx, err, "%s", readText(d.Verified.Level, d.Verified.Engine, d.Verified.Tables, d.Verified.Rows, d.Verified.Assertions))
+	if err != nil {
 		return drillError("prove", d, err)
 	}
 	return nil
@@ -76,7 +83,7 @@ func drillError(what string, d *job.DrillRecordInput, err error) error {
 // record notes how the drill went, also while the run is being cancelled: then
 // only the scratch directory goes. It returns why the drill failed together
 // with what went wrong here.
-func record(ctx workflow.Context, outcome job.DrillRecordInput, why error) error {
+func record(ctx workflow.Context, s *story, outcome job.DrillRecordInput, why error) error {
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
 	switch {
@@ -86,8 +93,9 @@ func record(ctx workflow.Context, outcome job.DrillRecordInput, why error) error
 		_, message := describe(why)
 		outcome.Failure, _, _ = strings.Cut(message, job.HintMark)
 	}
-	at := step(ctx, recordOptions, "record the drill", outcome.Database)
+	at := s.step(ctx, recordOptions, "record the drill")
 	err := workflow.ExecuteActivity(at, steps.DrillRecord, outcome).Get(at, nil)
+	s.done(ctx, err, "%s", recordText(outcome.ID))
 	switch {
 	case err == nil:
 		return why

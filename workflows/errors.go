@@ -18,7 +18,13 @@ func stepError(step, db string, err error) error {
 	if temporal.IsCanceledError(err) {
 		return err
 	}
-	kind, message := failure.RunFailed.Name, err.Error()
+	kind, message := cause(err)
+	return temporal.NewNonRetryableApplicationError(fmt.Sprintf("%s of %s: %s", step, db, message), kind, err)
+}
+
+// cause is why an activity failed: the name of a failure.Kind, and a message.
+func cause(err error) (kind, message string) {
+	kind, message = failure.RunFailed.Name, err.Error()
 	var app *temporal.ApplicationError
 	var timeout *temporal.TimeoutError
 	switch {
@@ -29,7 +35,7 @@ func stepError(step, db string, err error) error {
 	case errors.As(err, &timeout):
 		message = fmt.Sprintf("it did not end in time (%s)", timeout.TimeoutType())
 	}
-	return temporal.NewNonRetryableApplicationError(fmt.Sprintf("%s of %s: %s", step, db, message), kind, err)
+	return kind, message
 }
 
 func hasType(err error, kind string) bool {
@@ -39,14 +45,14 @@ func hasType(err error, kind string) bool {
 
 // joinErrors keeps what kind of end why is, and shows both.
 func joinErrors(why, cleanup error) error {
+	_, also := describe(cleanup)
+	also, _, _ = strings.Cut(also, job.HintMark)
 	if temporal.IsCanceledError(why) {
 		// Details are what the server keeps of a cancellation.
-		return errors.Join(temporal.NewCanceledError(cleanup.Error()), why, cleanup)
+		return errors.Join(temporal.NewCanceledError(also), why, cleanup)
 	}
 	kind, message := describe(why)
-	_, also := describe(cleanup)
 	what, hint, hinted := strings.Cut(message, job.HintMark)
-	also, _, _ = strings.Cut(also, job.HintMark)
 	message = what + "\nalso: " + also
 	if hinted {
 		message += job.HintMark + hint

@@ -23,6 +23,7 @@ var allowed = []string{
 	"go.temporal.io/sdk/workflow",
 	"canvasback/activities", // for the names of its methods
 	"canvasback/internal/failure",
+	"canvasback/internal/human",
 	"canvasback/internal/job",
 }
 

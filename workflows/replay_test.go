@@ -43,7 +43,7 @@ func TestReplay(t *testing.T) {
 // The replay would not notice much if it let a run with other steps pass.
 func TestReplayRefusesOtherSteps(t *testing.T) {
 	reordered := func(ctx workflow.Context, in job.BackupInput) (job.BackupResult, error) {
-		at := step(ctx, pruneOptions, "prune", in.Database)
+		at := workflow.WithActivityOptions(ctx, pruneOptions)
 		err := workflow.ExecuteActivity(at, steps.Prune, job.PruneInput{Database: in.Database}).Get(at, nil)
 		if err != nil {
 			return job.BackupResult{}, err
@@ -51,11 +51,15 @@ func TestReplayRefusesOtherSteps(t *testing.T) {
 		return Backup(ctx, in)
 	}
 	careless := func(ctx workflow.Context, in job.DrillInput) (job.DrillResult, error) {
-		chosen, err := choose(ctx, job.ChooseInput{Database: in.Database, Backup: in.Backup, Drill: true})
+		s, err := begin(ctx, "Restore drill", in.Database)
 		if err != nil {
 			return job.DrillResult{}, err
 		}
-		return job.DrillResult{ID: chosen.ID}, record(ctx, job.DrillRecordInput{Database: in.Database, ID: chosen.ID}, nil)
+		chosen, err := choose(ctx, s, job.ChooseInput{Database: in.Database, Backup: in.Backup, Drill: true})
+		if err != nil {
+			return job.DrillResult{}, err
+		}
+		return job.DrillResult{ID: chosen.ID}, record(ctx, s, job.DrillRecordInput{Database: in.Database, ID: chosen.ID}, nil)
 	}
 	for _, file := range append(histories(t, "backup_*"), histories(t, "drill_[pf]*")...) {
 		t.Run(filepath.Base(file), func(t *testing.T) {

@@ -1,0 +1,135 @@
+package workflows
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"canvasback/internal/human"
+	"canvasback/internal/job"
+)
+
+// story is what people read of a run in the Temporal UI: its current details,
+// which grow with each step, and the answer to job.ProgressQuery. It takes part
+// in nothing that the run does.
+type story struct {
+	database string
+	job.RunProgress
+}
+
+// begin starts the story of a run, which people call title.
+func begin(ctx workflow.Context, title, database string) (*story, error) {
+	s := &story{database: database, RunProgress: job.RunProgress{Title: title + " of " + database, Steps: []job.RunStep{}}}
+	err := workflow.SetQueryHandler(ctx, job.ProgressQuery, func() (job.RunProgress, error) { return s.RunProgress, nil })
+	if err != nil {
+		return nil, fmt.Errorf("answer the query %s: %w", job.ProgressQuery, err)
+	}
+	return s, nil
+}
+
+// step names what runs now.
+func (s *story) step(ctx workflow.Context, options workflow.ActivityOptions, name string) workflow.Context {
+	options.Summary = name + " " + s.database
+	s.Steps = append(s.Steps, job.RunStep{Step: name, Began: workflow.Now(ctx)})
+	s.show(ctx)
+	return workflow.WithActivityOptions(ctx, options)
+}
+
+// done says what the step at work came to, which is the error where there is
+// one.
+func (s *story) done(ctx workflow.Context, err error, format string, args ...any) {
+	last := &s.Steps[len(s.Steps)-1]
+	last.Seconds = workflow.Now(ctx).Sub(last.Began).Seconds()
+	switch {
+	case err == nil:
+		last.Result = fmt.Sprintf(format, args...)
+	case temporal.IsCanceledError(err):
+		last.Result, last.Failed = "stopped", true
+	default:
+		_, message := cause(err)
+		last.Result, _, _ = strings.Cut(message, job.HintMark)
+		last.Failed = true
+	}
+	s.show(ctx)
+}
+
+// end says what the run came to, which is why it failed where it did.
+func (s *story) end(ctx workflow.Context, err error, format string, args ...any) {
+	s.Ended = true
+	switch {
+	case err == nil:
+		s.Verdict = fmt.Sprintf(format, args...)
+	case temporal.IsCanceledError(err):
+		s.Verdict = "It was **stopped**, and what it had staged is removed."
+		if why := stopReason(err); why != "" {
+			s.Verdict += "\n\n" + quote(why)
+		}
+	default:
+		_, message := describe(err)
+		what, hint, _ := strings.Cut(message, job.HintMark)
+		s.Verdict = "It **failed**:\n\n" + quote(what)
+		if hint != "" {
+			s.Verdict += "\n\n**What to do:** " + plain(hint)
+		}
+	}
+	s.show(ctx)
+}
+
+func (s *story) show(ctx workflow.Context) { workflow.SetCurrentDetails(ctx, details(s.RunProgress)) }
+
+// maxCell bounds what one step may say, in bytes; all steps of a run stay far
+// below the 20,000 that the server takes.
+const maxCell = 600
+
+// details is a run in Markdown.
+func details(p job.RunProgress) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "**%s**", plain(p.Title))
+	if n := len(p.Steps); !p.Ended && n > 0 {
+		fmt.Fprintf(&b, ": now %s", p.Steps[n-1].Step)
+	}
+	if p.Verdict != "" {
+		b.WriteString("\n\n" + p.Verdict)
+	}
+	if len(p.Steps) == 0 {
+		return b.String()
+	}
+	b.WriteString("\n\n| step | began (UTC) | took | |\n|---|---|---|---|\n")
+	for _, s := range p.Steps {
+		took, result := human.Seconds(s.Seconds), plain(s.Result)
+		switch {
+		case s.Failed:
+			result = "**failed**: " + result
+		case s.Result == "":
+			took, result = "", "at work"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", s.Step, s.Began.UTC().Format(time.TimeOnly), took, result)
+	}
+	return b.String()
+}
+
+// marks are what Markdown and HTML would read as something else.
+var marks = strings.NewReplacer("\\", "\\\\", "`", "\\`", "*", "\\*", "_", "\\_", "[", "\\[", "]", "\\]", "<", "&lt;", ">", "&gt;",
+	"|", "\\|", "#", "\\#", "\r", "", "\n", " ")
+
+// plain writes text from outside as one line that means only itself.
+func plain(text string) string { return marks.Replace(cut(text)) }
+
+// quote writes text from outside as a paragraph of its own.
+func quote(text string) string {
+	var lines []string
+	for line := range strings.Lines(cut(text)) {
+		lines = append(lines, "> "+marks.Replace(strings.TrimRight(line, "\n")))
+	}
+	return strings.Join(lines, "\n")
+}
+
+func cut(text string) string {
+	if len(text) <= maxCell {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxCell], "") + " ..."
+}
