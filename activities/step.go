@@ -55,6 +55,7 @@ func (s *step) progress(p job.Progress) {
 	if p.At.IsZero() {
 		p.At = time.Now().UTC()
 	}
+	p.Text = p.String()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.latest, s.fresh = p, true

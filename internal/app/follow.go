@@ -92,6 +92,11 @@ func RunError(ctx context.Context, what string, err error) error {
 	var terminated *temporal.TerminatedError
 	switch {
 	case temporal.IsCanceledError(err):
+		var canceled *temporal.CanceledError
+		var details string
+		if errors.As(err, &canceled) && canceled.HasDetails() && canceled.Details(&details) == nil {
+			return failure.Errorf(failure.RunFailed, "the %s was stopped: %s", what, strings.TrimPrefix(details, "stopped: "))
+		}
 		return failure.Errorf(failure.RunFailed, "the %s was stopped", what)
 	case errors.As(err, &terminated):
 		return failure.Errorf(failure.RunFailed, "the %s was terminated", what)

@@ -2,15 +2,32 @@ package app
 
 import (
 	"context"
+	"time"
 
 	"go.temporal.io/sdk/client"
 
 	"canvasback/internal/failure"
+	"canvasback/internal/job"
 )
 
-// Cancel asks a run to stop. Its steps put down what they are doing, and what
-// it had staged is removed; Follow tells when that is done.
-func Cancel(ctx context.Context, c client.Client, r Run) error {
+// takenWithin is how long a run may take to say that it will stop: its worker has
+// to load it first.
+const takenWithin = 15 * time.Second
+
+// Stop asks a run to stop, and says why in what people read of it. Its steps put
+// down what they are doing, and what it had staged is removed; Follow tells when
+// that is done. A run that does not take the request, as one that an older
+// worker began, is cancelled, without a reason.
+func Stop(ctx context.Context, c client.Client, r Run, reason string) error {
+	asking, cancel := context.WithTimeout(ctx, takenWithin)
+	defer cancel()
+	_, err := c.UpdateWorkflow(asking, client.UpdateWorkflowOptions{
+		WorkflowID: r.WorkflowID, RunID: r.RunID, UpdateName: job.StopUpdate,
+		Args: []any{job.StopInput{Reason: reason}}, WaitForStage: client.WorkflowUpdateStageAccepted,
+	})
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
 	return gone(c.CancelWorkflow(ctx, r.WorkflowID, r.RunID))
 }
 

@@ -11,6 +11,7 @@ type meter struct {
 	step  string
 	to    func(job.Progress)
 	phase string
+	rule  string // that a copy is headed for
 	marks []point
 }
 
@@ -39,7 +40,7 @@ func (m *meter) report(phase string, attempt int, done, total int64) {
 	for len(m.marks) > 2 && now.Sub(m.marks[0].at) > meterWindow {
 		m.marks = m.marks[1:]
 	}
-	p := job.Progress{Step: m.step, Phase: phase, Attempt: attempt, Done: done, Total: total, At: now.UTC()}
+	p := job.Progress{Step: m.step, Phase: phase, Rule: m.rule, Attempt: attempt, Done: done, Total: total, At: now.UTC()}
 	if d := now.Sub(m.marks[0].at).Seconds(); d > 0 {
 		p.Rate = float64(done-m.marks[0].done) / d
 	}

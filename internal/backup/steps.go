@@ -91,7 +91,10 @@ func (r *Runner) copyInto(ctx context.Context, d *config.Database, key string, p
 	if err != nil {
 		return nil, err
 	}
-	options.Progress = func(p hotcopy.Progress) { meter.report(p.Phase, p.Attempt, p.Done, p.Total) }
+	options.Progress = func(p hotcopy.Progress) {
+		meter.rule = p.Rule
+		meter.report(p.Phase, p.Attempt, p.Done, p.Total)
+	}
 	res, err := hotcopy.Copy(ctx, options)
 	if err != nil {
 		return nil, err

@@ -14,6 +14,7 @@ import (
 
 func newStopCommand(a *app) *cobra.Command {
 	var terminate, cron bool
+	var reason string
 	cmd := &cobra.Command{
 		Use:   "stop --database NAME",
 		Short: "Stop the running backup of a database",
@@ -23,16 +24,21 @@ Backups that are there already stay. That nothing runs is no failure.
 A schedule or cron workflow goes on; --cron ends the cron workflow too, and
 'starter schedule delete' or 'pause' a schedule.`,
 		Example: `  starter stop --database shop
+  starter stop --database shop --reason 'the disk is being moved'
   starter stop --database shop --cron
   starter stop --database shop --terminate`,
 	}
 	r := newDatabaseRemote(cmd)
 	cmd.Flags().BoolVar(&terminate, "terminate", false, "end the run at once, without cleaning up: where the worker is gone")
 	cmd.Flags().BoolVar(&cron, "cron", false, "end the cron workflow of the database too")
+	cmd.Flags().StringVar(&reason, "reason", "", "`TEXT` for those who read of the run later")
 	cmd.RunE = func(*cobra.Command, []string) error {
+		if len(reason) > job.MaxStopReason {
+			return usagef("--reason has %d bytes: %d at most are taken", len(reason), job.MaxStopReason)
+		}
 		return r.withClient(a, func(c client.Client) error {
 			doc := &stopDoc{Database: r.database}
-			if err := doc.stop(a, c, r, terminate, cron); err != nil {
+			if err := doc.stop(a, c, r, terminate, cron, reason); err != nil {
 				return err
 			}
 			return a.result(doc, doc.write)
@@ -52,12 +58,12 @@ type stopDoc struct {
 
 // stop ends the running backup. The server ends a cron workflow with the run
 // that was stopped: unless that is wanted, it is started again.
-func (d *stopDoc) stop(a *app, c client.Client, r *remote, terminate, endCron bool) error {
+func (d *stopDoc) stop(a *app, c client.Client, r *remote, terminate, endCron bool, reason string) error {
 	cron, err := backups.DescribeCron(a.ctx, c, r.database)
 	if err != nil {
 		return err
 	}
-	if err := d.stopRun(a, c, r, terminate); err != nil || cron == nil {
+	if err := d.stopRun(a, c, r, terminate, reason); err != nil || cron == nil {
 		return err
 	}
 	if !endCron {
@@ -71,13 +77,13 @@ func (d *stopDoc) stop(a *app, c client.Client, r *remote, terminate, endCron bo
 			return err
 		}
 		// Its next run has begun meanwhile.
-		if err := d.stopRun(a, c, r, terminate); err != nil {
+		if err := d.stopRun(a, c, r, terminate, reason); err != nil {
 			return err
 		}
 	}
 }
 
-func (d *stopDoc) stopRun(a *app, c client.Client, r *remote, terminate bool) error {
+func (d *stopDoc) stopRun(a *app, c client.Client, r *remote, terminate bool, reason string) error {
 	run, err := backups.Running(a.ctx, c, backups.TaskBackup, r.database)
 	if err != nil || run == nil {
 		return err
@@ -98,7 +104,7 @@ func (d *stopDoc) stopRun(a *app, c client.Client, r *remote, terminate bool) er
 	if !polled {
 		return failure.Errorf(failure.NoWorker, "no worker polls the task queue %s, so the backup of %s cannot be stopped in good order; --terminate ends it at once", job.Queue(host), r.database)
 	}
-	if err := backups.Cancel(a.ctx, c, *run); err != nil {
+	if err := backups.Stop(a.ctx, c, *run, reason); err != nil {
 		return err
 	}
 	bar := a.progress()

@@ -238,7 +238,7 @@ func (c *copier) byWaiting(ctx context.Context, p *pass, v *verdict) error {
 			v.say("waited", waited.Round(time.Millisecond).String())
 			return nil
 		}
-		c.o.Progress(Progress{Phase: "settle", Attempt: p.Attempt, Done: int64(waited), Total: int64(c.o.Settle)})
+		c.report(p, "settle", int64(waited), int64(c.o.Settle))
 		slept := c.o.clock.Now()
 		if err := c.watch(ctx, p, pause); err != nil {
 			return err

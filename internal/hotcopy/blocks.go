@@ -80,7 +80,7 @@ func (c *copier) copyBlocks(ctx context.Context, p *pass) error {
 			p.done += r.n * a
 			sinceSave += r.n * a
 		}
-		c.o.Progress(Progress{Phase: "copy", Attempt: p.Attempt, Done: p.done, Total: p.total})
+		c.report(p, "copy", p.done, p.total)
 		if sinceSave >= saveEvery {
 			sinceSave = 0
 			if err := c.save(p); err != nil {

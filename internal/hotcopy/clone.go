@@ -16,7 +16,7 @@ func (c *copier) clone(ctx context.Context, p *pass) (bool, error) {
 	if c.noClone {
 		return false, nil
 	}
-	c.o.Progress(Progress{Phase: "clone", Attempt: p.Attempt, Total: p.total})
+	c.report(p, "clone", 0, p.total)
 	if err := c.stage.db.CloneFrom(c.src.db); err != nil {
 		// Whatever it is, reading and writing will meet it again and name the
 		// file that is at fault.
@@ -67,7 +67,7 @@ func (c *copier) checkClone(ctx context.Context, p *pass) error {
 			}
 		}
 		p.done += r.n * a
-		c.o.Progress(Progress{Phase: "clone", Attempt: p.Attempt, Done: p.done, Total: p.total})
+		c.report(p, "clone", p.done, p.total)
 	}
 	return nil
 }

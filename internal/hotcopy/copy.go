@@ -182,7 +182,7 @@ func (c *copier) try(ctx context.Context, p *pass) (res *Result, err error) {
 	if err := c.repair(p, v); err != nil {
 		return nil, err
 	}
-	c.o.Progress(Progress{Phase: "hash", Attempt: p.Attempt, Done: p.done, Total: p.total})
+	c.report(p, "hash", p.done, p.total)
 	files, blocks, err := c.stage.finish(ctx, &c.o, p.WALBytes > 0, p.opaque())
 	if err != nil {
 		return nil, err

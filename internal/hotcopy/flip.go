@@ -224,7 +224,7 @@ func (c *copier) compare(ctx context.Context, p *pass) error {
 			}
 		}
 		done += r.n * a
-		c.o.Progress(Progress{Phase: "compare", Attempt: p.Attempt, Done: done, Total: p.total})
+		c.report(p, "compare", done, p.total)
 	}
 	return nil
 }

@@ -57,7 +57,7 @@ func (c *copier) copyOpaque(ctx context.Context, p *pass) error {
 		}
 		off += n
 		p.done += n
-		c.o.Progress(Progress{Phase: "copy", Attempt: p.Attempt, Done: p.done, Total: p.total})
+		c.report(p, "copy", p.done, p.total)
 	}
 	return nil
 }

@@ -59,9 +59,11 @@ type Options struct {
 // MaxRead is the largest read from the database, in bytes.
 const MaxRead = 1 << 20
 
-// Progress is how far an attempt is. Total is what this attempt will read.
+// Progress is how far an attempt is. Done and Total are bytes, and nanoseconds in
+// the phase settle; Total is what this attempt will read, or wait.
 type Progress struct {
 	Phase   string // hold, gate, clone, copy, compare, settle, hash
+	Rule    string // by which the pass will be accepted if nothing changes; empty: not known yet
 	Attempt int
 	Done    int64
 	Total   int64

@@ -63,7 +63,7 @@ var golden = map[string]any{
 			Newest: &PulseBackup{ID: "20261123T034600Z-i42-1f3a", Started: at, Finished: at.Add(time.Minute), Bytes: 1 << 30, Rule: "A"},
 			Drill:  &PulseDrill{Backup: "20261123T034600Z-i42-1f3a", At: at, Passed: true, RestoreSeconds: 2},
 		}}},
-	"progress": Progress{Step: "copy", Phase: "blocks", Attempt: 1, Done: 10, Total: 20, Rate: 2.5,
+	"progress": Progress{Text: "copy: half of it", Step: "copy", Phase: "blocks", Rule: "A", Attempt: 1, Done: 10, Total: 20, Rate: 2.5,
 		At: time.Date(2026, 11, 23, 3, 46, 0, 0, time.UTC)},
 }
 
@@ -127,5 +127,5 @@ func TestNames(t *testing.T) {
 	assert.Equal(t, "canvasback-drill-shop", DrillID("shop"))
 	assert.Equal(t, "canvasback-restore-shop", RestoreID("shop"))
 	assert.Equal(t, "canvasback-host-db1", HostID("db1"))
-	assert.Equal(t, "copy: blocks, attempt 1, 10 of 20 bytes, 2 bytes/s", golden["progress"].(Progress).String())
+	assert.Equal(t, "copy: blocks, attempt 1, 10 B of 20 B (50 %), 2 B/s, rule A", golden["progress"].(Progress).String())
 }

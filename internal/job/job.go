@@ -7,6 +7,8 @@ package job
 import (
 	"fmt"
 	"time"
+
+	"canvasback/internal/human"
 )
 
 // Rounds is how many fresh copies a run makes before it gives up on copies that
@@ -144,10 +146,13 @@ type AbandonInput struct {
 }
 
 // Progress is the heartbeat of a running activity. Bytes are of the database
-// file; Rate is bytes per second over the last few seconds.
+// file, but for the phase settle, which counts nanoseconds; Rate is bytes per second over the last few seconds. Text is all of it in
+// words, for the Temporal UI, and comes first there.
 type Progress struct {
+	Text    string    `json:"text,omitempty"`
 	Step    string    `json:"step"`
 	Phase   string    `json:"phase"`
+	Rule    string    `json:"rule,omitempty"` // by which the copy is headed to be accepted
 	Attempt int       `json:"attempt"`
 	Done    int64     `json:"done"`
 	Total   int64     `json:"total"`
@@ -157,5 +162,23 @@ type Progress struct {
 
 // String is the form a person reads in the Temporal UI and on a terminal.
 func (p Progress) String() string {
-	return fmt.Sprintf("%s: %s, attempt %d, %d of %d bytes, %.0f bytes/s", p.Step, p.Phase, p.Attempt, p.Done, p.Total, p.Rate)
+	text := p.Step + ": " + p.Phase
+	if p.Attempt > 0 {
+		text += fmt.Sprintf(", attempt %d", p.Attempt)
+	}
+	switch {
+	case p.Phase == "settle":
+		text += fmt.Sprintf(", %s of %s", time.Duration(p.Done).Round(time.Millisecond), time.Duration(p.Total))
+	case p.Total > 0:
+		text += fmt.Sprintf(", %s of %s (%d %%)", human.Bytes(p.Done), human.Bytes(p.Total), int64(100*float64(p.Done)/float64(p.Total)))
+	case p.Done > 0:
+		text += ", " + human.Bytes(p.Done)
+	}
+	if p.Rate >= 1 && p.Phase != "settle" {
+		text += ", " + human.Bytes(int64(p.Rate)) + "/s"
+	}
+	if p.Rule != "" {
+		text += ", rule " + p.Rule
+	}
+	return text
 }
