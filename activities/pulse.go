@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
 
+	"canvasback/internal/failure"
 	"canvasback/internal/job"
 )
 
@@ -43,10 +45,19 @@ func (h *Host) Pulse(ctx context.Context, _ job.PulseInput) error {
 		case <-activity.GetWorkerStopChannel(ctx):
 			return stopping("pulse", errStopping)
 		case <-ctx.Done():
-			if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
-				return err
-			}
-			return ctx.Err()
+			return interrupted(context.Cause(ctx))
 		}
 	}
+}
+
+// interrupted passes on what a person did to the step. A heartbeat that the
+// server did not take, as while it is away, is no failure: the next attempt goes
+// on.
+func interrupted(cause error) error {
+	if temporal.IsCanceledError(cause) || errors.Is(cause, activity.ErrActivityPaused) || errors.Is(cause, activity.ErrActivityReset) {
+		return cause
+	}
+	return temporal.NewApplicationErrorWithOptions("the pulse was not taken", failure.TemporalUnreachable.Name, temporal.ApplicationErrorOptions{
+		Cause: cause, NextRetryDelay: time.Second, Category: temporal.ApplicationErrorCategoryBenign,
+	})
 }

@@ -304,6 +304,9 @@ func scheduleError(cron string, err error) error {
 
 // Unreachable types an error of a call to the server that got no answer.
 func Unreachable(err error) error {
+	if err == nil || failure.Of(err) == failure.TemporalUnreachable {
+		return err
+	}
 	var unavailable *serviceerror.Unavailable
 	var deadline *serviceerror.DeadlineExceeded
 	if errors.As(err, &unavailable) || errors.As(err, &deadline) || errors.Is(err, context.DeadlineExceeded) {

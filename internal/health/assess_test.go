@@ -125,6 +125,10 @@ func TestAssess(t *testing.T) {
 		{"the last start was dropped", func(d *Database) {
 			d.Temporal.Due, d.Temporal.Missed, d.Temporal.Catchup = ago(time.Hour), 1, time.Minute
 		}, "schedule-lag: the start that was due 1h ago was dropped: it came later than the catch-up window of 1m"},
+		{"the last start was dropped, and made up for by hand", func(d *Database) {
+			d.Temporal.Due, d.Temporal.Missed, d.Temporal.Catchup = ago(time.Hour), 1, time.Minute
+			d.Backups.Newest.Started = ago(30 * time.Minute)
+		}, ""},
 		{"one of long ago was dropped", func(d *Database) { d.Temporal.Missed = 1 }, ""},
 		{"the last start found a run at work", func(d *Database) {
 			d.Temporal.Due, d.Temporal.Missed = ago(8*time.Hour+30*time.Minute), 1

@@ -49,7 +49,7 @@ func lagging(d *Database, now time.Time) Problem {
 		}
 	case !t.Next.IsZero() && now.Sub(t.Next) > late:
 		return Problem{Text: "the start that was due " + span(now.Sub(t.Next)) + " ago did not come", Hint: hint}
-	case t.Missed > 0 && !t.Due.IsZero() && now.Sub(t.Due) > late && t.Newest.Before(t.Due) && !t.atWork(t.Due):
+	case t.Missed > 0 && !t.Due.IsZero() && now.Sub(t.Due) > late && t.Newest.Before(t.Due) && !t.atWork(t.Due) && !d.Newest().After(t.Due):
 		return Problem{
 			Text: "the start that was due " + span(now.Sub(t.Due)) + " ago was dropped: it came later than the catch-up window of " + span(t.Catchup),
 			Hint: "Temporal was away for longer than the schedule makes up for: 'starter run' takes a backup now, 'starter schedule update --catchup-window' widens the window",
