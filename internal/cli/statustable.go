@@ -141,7 +141,7 @@ func nextCell(d statusDoc, now time.Time) cell {
 		return cell{"by hand", dim}
 	case d.Temporal.Paused:
 		return cell{"paused", yellow}
-	case d.Temporal.Next.IsZero():
+	case d.Temporal.Next.IsZero(), d.Temporal.Next.Before(now) && !health.Has(d.Problems, health.Lagging):
 		return cell{"-", dim}
 	case d.Temporal.Next.Before(now):
 		return cell{"late " + human.Age(now.Sub(d.Temporal.Next)), yellow}

@@ -124,9 +124,16 @@ func TestAssess(t *testing.T) {
 		{"the next start is in its jitter", func(d *Database) { d.Temporal.Next, d.Temporal.Jitter = ago(lagSlack+time.Minute), time.Minute }, ""},
 		{"the last start was dropped", func(d *Database) {
 			d.Temporal.Due, d.Temporal.Missed, d.Temporal.Catchup = ago(time.Hour), 1, time.Minute
-		}, "schedule-lag: the start that was due 1h ago was dropped: it came later than the catch-up window of 1m"},
+		}, "schedule-lag: the start that was due 1h ago was dropped: it could not come within the catch-up window of 1m"},
 		{"the last start was dropped, and made up for by hand", func(d *Database) {
 			d.Temporal.Due, d.Temporal.Missed, d.Temporal.Catchup = ago(time.Hour), 1, time.Minute
+			d.Backups.Newest.Started = ago(30 * time.Minute)
+		}, ""},
+		{"a start was dropped, and the schedule still tells of it as its next", func(d *Database) {
+			d.Temporal.Due, d.Temporal.Next, d.Temporal.Missed, d.Temporal.Catchup = ago(time.Hour), ago(time.Hour), 1, time.Minute
+		}, "schedule-lag: the start that was due 1h ago was dropped: it could not come within the catch-up window of 1m"},
+		{"the same, and a backup was made by hand", func(d *Database) {
+			d.Temporal.Due, d.Temporal.Next, d.Temporal.Missed, d.Temporal.Catchup = ago(time.Hour), ago(time.Hour), 1, time.Minute
 			d.Backups.Newest.Started = ago(30 * time.Minute)
 		}, ""},
 		{"one of long ago was dropped", func(d *Database) { d.Temporal.Missed = 1 }, ""},

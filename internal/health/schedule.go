@@ -37,8 +37,6 @@ func lagging(d *Database, now time.Time) Problem {
 	if t == nil || t.Paused || t.Begins == ByHand {
 		return Problem{}
 	}
-	late := lagSlack + t.Jitter
-	hint := "look at the health of Temporal itself, and at the schedule's page in its UI; 'starter run' takes a backup now"
 	switch {
 	case t.Run != nil && !t.Run.Begun:
 		if waits := now.Sub(t.Run.Started); t.Run.Started.Before(now) && waits > lagSlack {
@@ -47,15 +45,36 @@ func lagging(d *Database, now time.Time) Problem {
 				Hint: "start the worker on host " + d.Host + "; one that is there and does not take it hangs: restart it",
 			}
 		}
-	case !t.Next.IsZero() && now.Sub(t.Next) > late:
-		return Problem{Text: "the start that was due " + span(now.Sub(t.Next)) + " ago did not come", Hint: hint}
-	case t.Missed > 0 && !t.Due.IsZero() && now.Sub(t.Due) > late && t.Newest.Before(t.Due) && !t.atWork(t.Due) && !d.Newest().After(t.Due):
+	default:
+		return d.didNotCome(now, lagSlack+t.Jitter)
+	}
+	return Problem{}
+}
+
+// didNotCome finds a start that was due and neither came nor was made up for. A
+// schedule that stands still tells of a next start in the past. So does, until
+// the start after it, one that has dropped a start, which it counts.
+func (d *Database) didNotCome(now time.Time, late time.Duration) Problem {
+	t := d.Temporal
+	due := t.Due
+	past := !t.Next.IsZero() && now.Sub(t.Next) > late
+	if past {
+		due = t.Next
+	}
+	dropped := t.Missed > 0 && !due.IsZero() && now.Sub(due) > late && t.Newest.Before(due)
+	if !past && !dropped || t.atWork(due) || d.Newest().After(due) {
+		return Problem{}
+	}
+	if dropped {
 		return Problem{
-			Text: "the start that was due " + span(now.Sub(t.Due)) + " ago was dropped: it came later than the catch-up window of " + span(t.Catchup),
+			Text: "the start that was due " + span(now.Sub(due)) + " ago was dropped: it could not come within the catch-up window of " + span(t.Catchup),
 			Hint: "Temporal was away for longer than the schedule makes up for: 'starter run' takes a backup now, 'starter schedule update --catchup-window' widens the window",
 		}
 	}
-	return Problem{}
+	return Problem{
+		Text: "the start that was due " + span(now.Sub(due)) + " ago did not come",
+		Hint: "look at the health of Temporal itself, and at the schedule's page in its UI; 'starter run' takes a backup now",
+	}
 }
 
 // atWork tells whether a run was at work at the time: then the schedule rightly
