@@ -2,7 +2,10 @@ package e2e
 
 import (
 	"fmt"
+	"net"
 	"os"
+	"path/filepath"
+	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -14,6 +17,7 @@ import (
 
 	"canvasback/internal/app"
 	"canvasback/internal/failure"
+	"canvasback/standalone/server"
 )
 
 // watched starts a worker whose metrics are scraped.
@@ -26,12 +30,26 @@ func (p *prometheus) watched(w *world, args ...string) *process {
 }
 
 // again starts a worker at the address of one that has ended.
-func again(w *world, before *process, args ...string) *process {
+func (p *prometheus) again(w *world, before *process, args ...string) *process {
 	w.t.Helper()
 	address := before.metricsAddress()
 	worker := w.startWorker(append([]string{"--metrics-address", address}, args...)...)
 	worker.metricsAddress()
 	return worker
+}
+
+// born is when a worker's process began, as it says.
+func (p *prometheus) born(worker *process) float64 {
+	return p.value(`process_start_time_seconds{instance="` + worker.metricsAddress() + `"}`)
+}
+
+// reports waits until the worker at the address of the one that was born then has
+// said what it knows, so that an alert does not only end because its series is gone.
+func (p *prometheus) reports(w *world, worker *process, before float64) {
+	w.t.Helper()
+	expr := fmt.Sprintf(`process_start_time_seconds{instance="%s"} != %f and on (instance) canvasback_repository_looked_age_seconds and on (instance) canvasback_temporal_seen_age_seconds`,
+		worker.metricsAddress(), before)
+	eventually(w.t, "the new worker reports", func() bool { return len(p.query(expr)) == 1 })
 }
 
 // TestAlertsFire makes every way in which backups can stop without a word happen to
@@ -50,6 +68,7 @@ func TestAlertsFire(t *testing.T) {
 		"a schedule that lags":   alertScheduleLags,
 		"a run that failed":      alertBackupFailed,
 		"a database without any": alertNoVerifiedBackup,
+		"a server that is gone":  alertTemporalUnreachable,
 	}
 	// They wait most of their time, so more at once than there are processors.
 	var group sync.WaitGroup
@@ -71,7 +90,7 @@ func alertWorkerMissing(t *testing.T, w *world, p *prometheus) {
 	worker.stop(syscall.SIGKILL)
 	p.fires(t, "WorkerMissing", instance, "kill -9 of the worker", done)
 	done = time.Now()
-	again(w, worker, "--config", w.slow("1GB"))
+	p.again(w, worker, "--config", w.slow("1GB"))
 	p.ends(t, "WorkerMissing", instance, "the worker is started again", done)
 }
 
@@ -85,11 +104,13 @@ func alertBackupTooOld(t *testing.T, w *world, p *prometheus) {
 	require.False(t, p.firing("BackupTooOld", labels))
 	done := time.Now()
 	assert.Equal(t, failure.ExitDone, worker.stop(syscall.SIGTERM))
-	second := again(w, worker, "--config", w.slow("1GB", "max_age: 1s"))
+	second := p.again(w, worker, "--config", w.slow("1GB", "max_age: 1s"))
 	p.fires(t, "BackupTooOld", labels, "a backup older than max_age, 1 s, at a worker that has just started", done)
+	born := p.born(second)
 	done = time.Now()
 	assert.Equal(t, failure.ExitDone, second.stop(syscall.SIGTERM))
-	again(w, worker, "--config", w.slow("1GB", "max_age: 24h"))
+	third := p.again(w, worker, "--config", w.slow("1GB", "max_age: 24h"))
+	p.reports(w, third, born)
 	p.ends(t, "BackupTooOld", labels, "max_age is 24 h again", done)
 }
 
@@ -118,10 +139,12 @@ func alertHookHangs(t *testing.T, w *world, p *prometheus) {
 	w.do(&result, "run")
 	assert.Equal(t, "verified", result.State, "the backup goes on without the hook")
 	p.fires(t, "HookHangs", labels, "a run whose checkpoint hook sleeps for longer than its timeout", done)
+	born := p.born(worker)
 	done = time.Now()
 	assert.Equal(t, failure.ExitDone, worker.stop(syscall.SIGTERM))
-	again(w, worker, "--config", w.slow("1GB", "checkpoint: {mode: command, command: ['true']}"))
-	w.waitForWorker()
+	next := p.again(w, worker, "--config", w.slow("1GB", "checkpoint: {mode: command, command: ['true']}"))
+	p.reports(w, next, born)
+	p.fires(t, "HookHangs", labels, "a restart, which mends no hook", done)
 	w.do(&result, "run")
 	p.ends(t, "HookHangs", labels, "a run whose hook answers", done)
 }
@@ -209,4 +232,28 @@ func alertNoVerifiedBackup(t *testing.T, w *world, p *prometheus) {
 	w.do(&result, "run")
 	p.ends(t, "NoVerifiedBackup", labels, "its first backup", done)
 	assert.Equal(t, float64(result.Bytes), p.value(fmt.Sprintf(`canvasback_newest_verified_bytes{%s}`, labels)))
+}
+
+func alertTemporalUnreachable(t *testing.T, w *world, p *prometheus) {
+	file := filepath.Join(w.dir, server.FileName())
+	s, err := server.Start(t.Context(), server.Options{DBFile: file, NoUI: true})
+	require.NoError(t, err)
+	w.address = s.HostPort()
+	w.create()
+	p.watched(w, "--config", w.slow("1GB"))
+	p.settled(w)
+	host := `host="` + w.host + `"`
+	require.False(t, p.firing("TemporalUnreachable", host))
+	_, port, err := net.SplitHostPort(s.HostPort())
+	require.NoError(t, err)
+	n, err := strconv.Atoi(port)
+	require.NoError(t, err)
+	done := time.Now()
+	require.NoError(t, s.Stop())
+	p.fires(t, "TemporalUnreachable", host, "the server is stopped", done)
+	done = time.Now()
+	s, err = server.Start(t.Context(), server.Options{DBFile: file, NoUI: true, FrontendPort: n})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, s.Stop()) })
+	p.ends(t, "TemporalUnreachable", host, "the server is back", done)
 }
