@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -116,4 +117,32 @@ func TestReadSecretFile(t *testing.T) {
 	require.NoError(t, os.Chmod(path, 0o644))
 	_, err = ReadSecretFile(path)
 	assert.ErrorContains(t, err, "secret file "+path)
+}
+
+// TestDocumentedNotify loads what the documentation shows.
+func TestDocumentedNotify(t *testing.T) {
+	doc, err := os.ReadFile(filepath.Join("..", "..", "docs", "notifications.md"))
+	require.NoError(t, err)
+	blocks := strings.Split(string(doc), "```yaml\n")
+	require.Len(t, blocks, 3)
+	text, _, _ := strings.Cut(blocks[1], "```")
+	_, path := write(t, "host: db1\nrepository: /var/backups\n"+text)
+	c, err := Load(path)
+	require.NoError(t, err)
+	n := c.NotifyOf("shop")
+	assert.Equal(t, "/etc/canvasback/shop-ping-url", n.Ping.URLFile)
+	assert.Equal(t, "/etc/canvasback/webhook-key", n.Webhook.SecretFile)
+	assert.Equal(t, DefaultNotifyTimeout, n.Timeout)
+	assert.Equal(t, DefaultRemind, *n.Remind)
+
+	text, _, _ = strings.Cut(blocks[2], "```")
+	snitch, kuma, found := strings.Cut(text, "\nping:")
+	require.True(t, found)
+	for _, ping := range []string{snitch, "ping:" + kuma} {
+		ping = "\n" + strings.TrimSpace(ping)
+		_, path = write(t, "repository: /var/backups\ndatabases: [{name: shop, path: /srv/shop.duckdb}]\nnotify:"+strings.ReplaceAll(ping, "\n", "\n  ")+"\n")
+		c, err = Load(path)
+		require.NoError(t, err, ping)
+		assert.NotEmpty(t, c.NotifyOf("shop").Ping.OKURL)
+	}
 }
