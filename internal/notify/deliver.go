@@ -48,7 +48,9 @@ func (n *Notifier) drain(ctx context.Context, database, channel string, how deli
 	}
 	defer cancel()
 	pass := map[string]bool{}
-	for wait := n.pace.first; patience.Err() == nil; {
+	var waiting *letter // that is to be tried again
+	var why *sendError
+	for wait, tried := n.pace.first, false; !tried || patience.Err() == nil; tried = true {
 		l, busy := n.claim(database, channel, pass, how.due)
 		if busy && how.patience > 0 && n.sleep(patience, n.pace.poll) {
 			continue // another process is sending it: see what becomes of it
@@ -56,6 +58,7 @@ func (n *Notifier) drain(ctx context.Context, database, channel string, how deli
 		if l == nil {
 			return result
 		}
+		waiting = nil
 		err := n.send(ctx, n.config.NotifyOf(database), l)
 		switch {
 		case err == nil:
@@ -72,6 +75,7 @@ func (n *Notifier) drain(ctx context.Context, database, channel string, how deli
 		case !err.final && how.patience > 0:
 			n.putOff(database, l, false)
 			if n.sleep(patience, max(wait, err.after)) {
+				waiting, why = l, err
 				wait = min(2*wait, n.pace.longest)
 				continue
 			}
@@ -82,6 +86,10 @@ func (n *Notifier) drain(ctx context.Context, database, channel string, how deli
 			return result
 		}
 		pass[l.ID] = true
+	}
+	if waiting != nil {
+		n.putOff(database, waiting, true)
+		n.complain(&result, database, waiting, why)
 	}
 	return result
 }
