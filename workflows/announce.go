@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"fmt"
 	"strings"
 
 	"go.temporal.io/sdk/temporal"
@@ -72,5 +73,8 @@ func (a *announcement) end(ctx workflow.Context) {
 	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, options), steps.Announce, a.in).Get(ctx, &result)
 	if err != nil {
 		log.Warn("The end was not announced", "database", a.in.Database, "error", err)
+	}
+	for _, u := range result.Untold {
+		workflow.SetCurrentDetails(ctx, fmt.Sprintf("%s\n\nNot told so far: %s by %s: %s", workflow.GetCurrentDetails(ctx), u.Event, u.Channel, u.Error))
 	}
 }

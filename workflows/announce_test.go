@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
+	sdkpb "go.temporal.io/api/sdk/v1"
 	"go.temporal.io/sdk/temporal"
 
 	"canvasback/internal/failure"
@@ -120,6 +121,21 @@ func TestAnnouncementsChangeNothing(t *testing.T) {
 			assert.Equal(t, "checkpoint of shop: the disk is full", app.Message())
 		})
 	}
+}
+
+// Whoever was not told shows on the run's page, below what the run came to.
+func TestUntoldShowsInTheDetails(t *testing.T) {
+	e := newEnvironment(t)
+	e.told(job.AnnounceResult{Untold: []job.Undelivered{{Event: "ok", Channel: "ping", Error: "https://hc.example answers 503"}}}, nil)
+	e.onGoodBackup("verified")
+	result, err := e.run(t)
+	require.NoError(t, err)
+	value, err := e.QueryWorkflow("__temporal_workflow_metadata")
+	require.NoError(t, err)
+	var metadata sdkpb.WorkflowMetadata
+	require.NoError(t, value.Get(&metadata))
+	assert.Contains(t, metadata.CurrentDetails, result.ID)
+	assert.Contains(t, metadata.CurrentDetails, "\n\nNot told so far: ok by ping: https://hc.example answers 503")
 }
 
 // The steps begin and end though the start is not told yet.
