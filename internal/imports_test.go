@@ -44,6 +44,8 @@ var allowed = map[string][]string{
 	"internal/restore":    {"internal/duckfile", "internal/engine", "internal/failure", "internal/hotcopy", "internal/repo", "internal/vfs", "internal/verify"},
 	"internal/verify":     {"internal/duckfile", "internal/engine", "internal/failure", "internal/repo", "internal/vfs"},
 
+	"internal/version": {"internal/duckfile", "internal/engine"},
+
 	"internal/backup": {"internal/checkpoint", "internal/config", "internal/duckfile", "internal/engine", "internal/failure", "internal/hold", "internal/hotcopy",
 		"internal/job", "internal/repo", "internal/restore", "internal/retention", "internal/verify", "internal/vfs"},
 	"internal/notify":    {"internal/config", "internal/failure", "internal/hook", "internal/job", "internal/repo", "internal/vfs"},
@@ -55,9 +57,9 @@ var allowed = map[string][]string{
 	"internal/doctor": {"internal/app", "internal/config", "internal/duckfile", "internal/engine", "internal/failure", "internal/hook", "internal/hotcopy",
 		"internal/human", "internal/job", "internal/repo", "internal/vfs"},
 	"internal/cli": {"internal/app", "internal/backup", "internal/check", "internal/config", "internal/doctor", "internal/duckfile", "internal/engine", "internal/failure", "internal/health", "internal/hotcopy",
-		"internal/human", "internal/job", "internal/notify", "internal/repo", "internal/restore", "internal/retention", "internal/telemetry", "internal/verify", "internal/vfs", "workflows"},
+		"internal/human", "internal/job", "internal/notify", "internal/repo", "internal/restore", "internal/retention", "internal/telemetry", "internal/verify", "internal/version", "internal/vfs", "workflows"},
 	"starter": {"internal/cli", "internal/engine"},
-	"worker":  {"internal/app", "internal/backup", "internal/config", "internal/engine", "internal/failure", "internal/notify", "internal/telemetry", "internal/vfs", "internal/watch"},
+	"worker":  {"internal/app", "internal/backup", "internal/config", "internal/engine", "internal/failure", "internal/notify", "internal/telemetry", "internal/version", "internal/vfs", "internal/watch"},
 
 	// Helpers of tests, which nothing that is shipped imports.
 	"internal":                   {},

@@ -16,6 +16,7 @@ import (
 	"canvasback/internal/failure"
 	"canvasback/internal/notify"
 	"canvasback/internal/telemetry"
+	"canvasback/internal/version"
 	"canvasback/internal/vfs"
 	"canvasback/internal/watch"
 )
@@ -86,6 +87,8 @@ func newCommand(run func(o *options) error) *cobra.Command {
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 		RunE:              func(*cobra.Command, []string) error { return run(o) },
 	}
+	cmd.Version = version.OfBuild().Version
+	cmd.AddCommand(newVersionCommand())
 	f := cmd.Flags()
 	f.StringVar(&o.configFile, "config", "", "configuration file, instead of --database and --repository")
 	f.StringArrayVar(&o.databases, "database", nil, "database to back up, NAME=PATH (repeatable)")

@@ -10,11 +10,13 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"canvasback/internal/engine"
 	"canvasback/internal/failure"
 )
 
@@ -56,6 +58,11 @@ func TestWorkerRefuses(t *testing.T) {
 			assert.Empty(t, out.String())
 		})
 	}
+}
+
+func TestMain(m *testing.M) {
+	engine.RunIfChild()
+	os.Exit(m.Run())
 }
 
 func TestHelp(t *testing.T) {
@@ -144,4 +151,13 @@ func TestWorkerThatWaitsAnswersProbes(t *testing.T) {
 	}
 	cancel()
 	assert.Equal(t, failure.ExitInterrupted, <-done)
+}
+
+func TestVersion(t *testing.T) {
+	for args, want := range map[string]string{"--version": "worker version devel\n", "version": "copies storage  ", "version --json": `"storage_copied": "`} {
+		var out, errOut bytes.Buffer
+		assert.Equal(t, failure.ExitDone, Main(t.Context(), strings.Fields(args), &out, &errOut), errOut.String())
+		assert.Contains(t, out.String(), want, args)
+		assert.Empty(t, errOut.String())
+	}
 }

@@ -51,9 +51,11 @@ those of the second start, watch and stop the backups that Temporal runs.`,
 		newNotifyCommand(a),
 		newDoctorCommand(a),
 		newVersionCommand(a),
+		newCompletionCommand(a),
 	)
 	addTo(root, groupTemporal, temporalCommands(a)...)
 	root.SetUsageTemplate(root.UsageTemplate() + exitStatus)
+	completeFlags(root)
 	guard(a, root)
 	return root
 }
