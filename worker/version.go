@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"canvasback/internal/engine"
 	"canvasback/internal/version"
 )
 
@@ -17,7 +18,8 @@ func newVersionCommand() *cobra.Command {
 		Example: "  worker version --json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			info := version.Read(cmd.Context())
+			linked, _ := engine.Linked(cmd.Context()) // one that does not start is left out
+			info := version.OfBuild().With(linked)
 			if !asJSON {
 				return info.Write(cmd.OutOrStdout())
 			}

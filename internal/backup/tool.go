@@ -1,15 +1,9 @@
 package backup
 
-import "runtime/debug"
+import "canvasback/internal/version"
 
 // tool names this program and its version, for the manifest.
 func tool() string { return "canvasback " + Version() }
 
-// Version is that of this program, as the Go linker recorded it.
-func Version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" {
-		return "(devel)"
-	}
-	return info.Main.Version
-}
+// Version is that of this program.
+func Version() string { return version.String() }

@@ -109,4 +109,3 @@ func TestResultIsPrintedOnce(t *testing.T) {
 	assert.Equal(t, failure.ExitPartly, a.fail(&partial{errors.New("x")}))
 	assert.Equal(t, "1\n", out.String(), "a failure after the result adds no second document")
 }
-

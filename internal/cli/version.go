@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"canvasback/internal/engine"
 	"canvasback/internal/version"
 )
 
@@ -18,7 +19,8 @@ it, and those of which copies are made.`,
 		Example: `  starter version
   starter version --json`,
 		RunE: func(*cobra.Command, []string) error {
-			info := version.Read(a.ctx)
+			linked, _ := engine.Linked(a.ctx) // one that does not start is left out
+			info := version.OfBuild().With(linked)
 			return a.result(info, func(w io.Writer) error { return info.Write(w) })
 		},
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"canvasback/internal/config"
+	"canvasback/internal/engine"
 	"canvasback/internal/vfs"
 )
 
@@ -77,7 +78,7 @@ type Checkup struct {
 // NewCheckup asks the linked engine for its version.
 func NewCheckup(ctx context.Context, cfg *config.Config) *Checkup {
 	c := &Checkup{FS: vfs.OS(), Config: cfg, Now: time.Now}
-	c.Version, _ = linkedVersion(ctx)
+	c.Version, _ = engine.Linked(ctx)
 	return c
 }
 

@@ -15,10 +15,6 @@ import (
 // probeTimeout bounds the start of an engine and the calls of a hook.
 const probeTimeout = time.Minute
 
-func linkedVersion(ctx context.Context) (string, error) {
-	return engine.Probe(ctx, engine.ProbeRequest{Timeout: probeTimeout})
-}
-
 // known is a version of the owner's DuckDB, and where it was read; empty: it is
 // not known.
 type known struct{ version, from string }

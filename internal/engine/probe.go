@@ -102,3 +102,12 @@ func probeShell(ctx context.Context, req ProbeRequest) (string, error) {
 	}
 	return s.version, nil
 }
+
+// linkedTimeout bounds the start of an engine that is only asked for its version.
+const linkedTimeout = time.Minute
+
+// Linked is the version of the engine inside this program, which a child process
+// is asked for.
+func Linked(ctx context.Context) (version string, err error) {
+	return Probe(ctx, ProbeRequest{Timeout: linkedTimeout})
+}

@@ -1,8 +1,9 @@
 package notify
 
 import (
-	"runtime/debug"
 	"time"
+
+	"canvasback/internal/version"
 )
 
 // Events of webhook and command, and what is said to a dead-man service.
@@ -66,10 +67,4 @@ type Newest struct {
 }
 
 // tool names this program and its version.
-func tool() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" {
-		return "canvasback (devel)"
-	}
-	return "canvasback " + info.Main.Version
-}
+func tool() string { return "canvasback " + version.String() }

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"sync"
 	"time"
 
 	"canvasback/internal/health"
+	"canvasback/internal/version"
 )
 
 // Options are what a worker's telemetry has to know.
@@ -48,7 +48,7 @@ const (
 // worker is not ready. An address that cannot be had is InvalidConfig, and so is
 // an environment variable that makes no sense.
 func Start(ctx context.Context, o Options) (*Worker, error) {
-	metrics := NewMetrics(o.Host, version(), o.Databases)
+	metrics := NewMetrics(o.Host, version.String(), o.Databases)
 	w := &Worker{Metrics: metrics, Recorder: NewRecorder(o.Log, metrics), log: o.Log}
 	var err error
 	if o.Address != "" {
@@ -139,12 +139,4 @@ func (w *Worker) ready() error {
 		err = errors.Join(err, fmt.Errorf("Temporal has not answered since %s", seen.UTC().Format(time.RFC3339)))
 	}
 	return errors.Join(err, w.writable())
-}
-
-// version is this program's, as the Go linker recorded it.
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
-		return info.Main.Version
-	}
-	return "devel"
 }

@@ -1,18 +1,15 @@
-// Package version says what a program of this module was built from, and what
-// the engine inside it reads.
+// Package version says what a program of this module was built from, and which
+// storage versions it copies and its engine reads.
 package version
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"runtime"
 	"runtime/debug"
 	"text/tabwriter"
-	"time"
 
 	"canvasback/internal/duckfile"
-	"canvasback/internal/engine"
 )
 
 // Set by the linker in released programs, such as
@@ -37,21 +34,20 @@ type Info struct {
 	Platform string `json:"platform"`
 }
 
-// engineTimeout bounds the start of the engine, which is asked for its version.
-const engineTimeout = time.Minute
-
-// Read finds everything out. The engine is asked in a child process.
-func Read(ctx context.Context) Info {
-	info := OfBuild()
-	// An engine that does not start is what doctor tells about.
-	info.Engine, _ = engine.Probe(ctx, engine.ProbeRequest{Timeout: engineTimeout})
-	if r, ok := duckfile.ReleaseOf(info.Engine); ok {
-		info.Verified = fmt.Sprintf("%d to %d", duckfile.MinVersion, r.Version)
+// With adds the version of the engine inside, such as "v1.5.6"; empty: it does
+// not start, which doctor tells about.
+func (i Info) With(engine string) Info {
+	i.Engine = engine
+	if r, ok := duckfile.ReleaseOf(engine); ok {
+		i.Verified = fmt.Sprintf("%d to %d", duckfile.MinVersion, r.Version)
 	}
-	return info
+	return i
 }
 
-// OfBuild is Read without the engine.
+// String is the version alone, for records and messages: "1.2.3", or "devel".
+func String() string { return OfBuild().Version }
+
+// OfBuild is what the linker recorded.
 func OfBuild() Info {
 	info := Info{
 		Version: "devel", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,

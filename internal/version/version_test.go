@@ -1,29 +1,23 @@
 package version
 
 import (
-	"os"
 	"runtime/debug"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"canvasback/internal/engine"
 )
 
-func TestMain(m *testing.M) {
-	engine.RunIfChild()
-	os.Exit(m.Run())
-}
-
-func TestRead(t *testing.T) {
-	info := Read(t.Context())
+func TestOfBuildWithAnEngine(t *testing.T) {
+	info := OfBuild().With("v1.5.6")
 	assert.Equal(t, "devel", info.Version)
 	assert.Equal(t, "v1.5.6", info.Engine)
 	assert.Equal(t, "64 to 68", info.Verified)
 	assert.Equal(t, "64 to 69", info.Copied)
 	assert.Contains(t, info.Platform, "/")
+	assert.Empty(t, OfBuild().With("").Verified)
+	assert.Equal(t, "devel", String())
 }
 
 func TestFromBuild(t *testing.T) {
