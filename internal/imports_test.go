@@ -45,8 +45,6 @@ var allowed = map[string][]string{
 	"internal/version":    {"internal/duckfile"},
 	"internal/verify":     {"internal/duckfile", "internal/engine", "internal/failure", "internal/repo", "internal/vfs"},
 
-	"internal/version": {"internal/duckfile", "internal/engine"},
-
 	"internal/backup": {"internal/checkpoint", "internal/config", "internal/duckfile", "internal/engine", "internal/failure", "internal/hold", "internal/hotcopy",
 		"internal/job", "internal/repo", "internal/restore", "internal/retention", "internal/verify", "internal/version", "internal/vfs"},
 	"internal/notify":    {"internal/config", "internal/failure", "internal/hook", "internal/job", "internal/repo", "internal/version", "internal/vfs"},
