@@ -76,7 +76,7 @@ var leaves = map[string][]string{
 	"internal/failure":   nil,
 	"internal/hook":      nil,
 	"internal/human":     nil,
-	"internal/job":       nil,
+	"internal/job":       {"canvasback/internal/human"},
 	"internal/retention": nil,
 	"internal/vfs":       {"golang.org/x/sys"},
 }

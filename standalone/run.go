@@ -169,6 +169,7 @@ func (s *standalone) startServer(ctx context.Context, data *dataDir) error {
 		FrontendPort: s.options.port,
 		UIPort:       s.options.uiPort,
 		NoUI:         s.options.noUI,
+		Attributes:   app.AttributeTypes,
 		Logger:       log,
 	})
 	if err != nil {

@@ -27,6 +27,7 @@ func Backup(ctx workflow.Context, in job.BackupInput) (job.BackupResult, error) 
 		return job.BackupResult{}, err
 	}
 	told := announce(ctx, job.AnnounceBackup, in.Database)
+	found := label(ctx, in.Database)
 	result, err := stoppable(ctx, func(ctx workflow.Context) (job.BackupResult, error) {
 		result, err := backup(ctx, s, in.Database, run)
 		if err != nil {
@@ -35,6 +36,7 @@ func Backup(ctx workflow.Context, in job.BackupInput) (job.BackupResult, error) 
 		return result, nil
 	})
 	s.end(ctx, err, "%s", backupVerdict(result))
+	found.end(ctx, job.RunMemo{Outcome: result.State, Backup: result.ID, Rule: result.Rule, Bytes: result.Bytes}, err)
 	if err != nil {
 		told.failed(ctx, err)
 		return job.BackupResult{}, err

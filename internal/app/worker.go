@@ -35,6 +35,9 @@ func NewWorker(c client.Client, cfg *config.Config, runner activities.Steps, ann
 	a := activities.New(runner, cfg.Copies)
 	a.Announcer = announcer
 	Register(w, a)
+	RegisterAttributes(w, &activities.Attributes{Registered: func(ctx context.Context, namespace string) ([]string, error) {
+		return registered(ctx, c, namespace)
+	}})
 	RegisterHost(w, &activities.Host{Report: pulse})
 	return w
 }
@@ -45,6 +48,12 @@ func Register(r worker.Registry, a *activities.Activities) {
 	r.RegisterWorkflowWithOptions(workflows.Restore, workflow.RegisterOptions{Name: job.RestoreWorkflow})
 	r.RegisterWorkflowWithOptions(workflows.Drill, workflow.RegisterOptions{Name: job.DrillWorkflow})
 	r.RegisterActivityWithOptions(a, activity.RegisterOptions{})
+}
+
+// RegisterAttributes makes known to a worker what its workflows ask of the
+// namespace.
+func RegisterAttributes(r worker.Registry, a *activities.Attributes) {
+	r.RegisterActivityWithOptions(a.SearchAttributes, activity.RegisterOptions{Name: job.AttributesActivity})
 }
 
 // RegisterHost makes the workflow of the host and its pulse known to a worker.

@@ -51,10 +51,23 @@ const (
 	AttributeBytes    = "CanvasbackBytes"
 )
 
-// AttributesInput asks which search attributes the namespace has.
-type AttributesInput struct{}
+// AttributesActivity is the registered name of the activity that says which of
+// them the namespace has.
+const AttributesActivity = "SearchAttributes"
 
-// AttributesResult names those of ours.
+// AttributesResult names them.
 type AttributesResult struct {
 	Names []string `json:"names"`
 }
+
+// RunMemo is what a run that has ended carries in its memo under MemoKey,
+// whichever search attributes there are.
+type RunMemo struct {
+	Outcome string `json:"outcome"` // the backup's state, passed, restored, stopped, or failed and the name of a failure.Kind
+	Backup  string `json:"backup,omitempty"`
+	Rule    string `json:"rule,omitempty"`
+	Bytes   int64  `json:"bytes,omitempty"`
+}
+
+// MemoKey is where RunMemo is.
+const MemoKey = "canvasback-run"

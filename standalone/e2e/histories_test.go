@@ -89,7 +89,8 @@ func TestHistories(t *testing.T) {
 		var started runDoc
 		w.do(&started, "run", "--no-wait")
 		w.copied(1)
-		w.do(&stopDoc{}, "stop")
+		require.NoError(t, w.client().CancelWorkflow(t.Context(), started.WorkflowID, started.RunID))
+		require.Error(t, w.client().GetWorkflow(t.Context(), started.WorkflowID, started.RunID).Get(t.Context(), nil))
 		w.record("backup_cancelled", started)
 	})
 	t.Run("of a schedule, the worker stopped in mid-copy", func(t *testing.T) {

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"time"
 
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/operatorservice/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	sdklog "go.temporal.io/sdk/log"
@@ -40,6 +42,8 @@ type Options struct {
 	// Retention is how long closed runs stay visible in a file that is new;
 	// 0 means DefaultRetention.
 	Retention time.Duration
+	// Attributes are the search attributes that the namespace is to have.
+	Attributes map[string]enumspb.IndexedValueType
 	// Logger gets what the server says. Nil: LogFile does.
 	Logger *slog.Logger
 	// LogFile is appended to where Logger is nil. Empty: nothing is kept.
@@ -132,7 +136,7 @@ func (s *Server) start(ctx context.Context, o Options) error {
 	if !o.NoUI {
 		s.ui = startUI(p.ui, s.HostPort())
 	}
-	if err := s.ready(ctx); err != nil {
+	if err := s.ready(ctx, o); err != nil {
 		s.stopServices()
 		return err
 	}
@@ -161,7 +165,7 @@ func startTemporal(options []temporal.ServerOption) (s temporal.Server, err erro
 }
 
 // ready waits until the namespace and the UI answer.
-func (s *Server) ready(ctx context.Context) error {
+func (s *Server) ready(ctx context.Context, o Options) error {
 	ctx, cancel := context.WithTimeout(ctx, readyWait)
 	defer cancel()
 	c, err := client.NewLazyClient(client.Options{
@@ -181,10 +185,29 @@ func (s *Server) ready(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("server: Temporal does not answer on %s: %w", s.HostPort(), err)
 	}
+	if err := addAttributes(ctx, c, o.Attributes); err != nil {
+		return err
+	}
 	if s.ui == nil {
 		return nil
 	}
 	return s.ui.ready(ctx)
+}
+
+// addAttributes registers the search attributes that the namespace does not have
+// yet.
+func addAttributes(ctx context.Context, c client.Client, wanted map[string]enumspb.IndexedValueType) error {
+	if len(wanted) == 0 {
+		return nil
+	}
+	err := poll(ctx, func() error {
+		_, err := c.OperatorService().AddSearchAttributes(ctx, &operatorservice.AddSearchAttributesRequest{Namespace: Namespace, SearchAttributes: wanted})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("server: register the search attributes: %w", err)
+	}
+	return nil
 }
 
 // poll calls f until it succeeds or ctx ends, and returns f's last error then.
