@@ -28,11 +28,12 @@ func replay(backup, drill any, file string) error {
 	r.RegisterWorkflowWithOptions(backup, workflow.RegisterOptions{Name: job.BackupWorkflow})
 	r.RegisterWorkflowWithOptions(drill, workflow.RegisterOptions{Name: job.DrillWorkflow})
 	r.RegisterWorkflowWithOptions(Restore, workflow.RegisterOptions{Name: job.RestoreWorkflow})
+	r.RegisterWorkflowWithOptions(Host, workflow.RegisterOptions{Name: job.HostWorkflow})
 	return r.ReplayWorkflowHistoryFromJSONFile(nil, file)
 }
 
 func TestReplay(t *testing.T) {
-	require.Len(t, slices.Concat(histories(t, "backup_*"), histories(t, "drill_*"), histories(t, "restore_*")), len(histories(t, "*")))
+	require.Len(t, slices.Concat(histories(t, "backup_*"), histories(t, "drill_*"), histories(t, "restore_*"), histories(t, "host_*")), len(histories(t, "*")))
 	for _, file := range histories(t, "*") {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			assert.NoError(t, replay(Backup, Drill, file))

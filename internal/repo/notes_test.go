@@ -2,6 +2,7 @@ package repo
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 	"syscall"
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"canvasback/internal/failure"
+	"canvasback/internal/vfs"
 	"canvasback/internal/vfs/vfstest"
 )
 
@@ -153,4 +155,36 @@ func TestNoteUnderFailureAndCrash(t *testing.T) {
 			eachCrash(t, prepare, tt.act, verdict)
 		})
 	}
+}
+
+func TestStampsMoveWithWhatIsWritten(t *testing.T) {
+	dir := t.TempDir()
+	r, err := Open(vfs.OS(), dir)
+	require.NoError(t, err)
+	stamps, err := r.Stamps("shop")
+	require.NoError(t, err)
+	assert.Empty(t, stamps, "no such directory")
+	m := mustBackup(t, r, "run1", start, StateCopied)
+	mustBackup(t, r, "run2", start.Add(time.Hour), StateVerified)
+	old := time.Now().Add(-time.Hour)
+	changes := map[string]func() error{
+		"the state": func() error {
+			return r.Update("shop", m.ID, func(m *Manifest) error { m.State = StateVerified; return nil })
+		},
+		"a drill": func() error { return r.AddDrill("shop", m.ID, Drill{At: start, Run: "d"}) },
+		"a pin":   func() error { return r.SetPin("shop", m.ID, &Pin{Owner: "o", Reason: "r", At: start}) },
+		"a check": func() error { return r.SetCheck("shop", m.ID, Check{At: start}) },
+	}
+	for name, change := range changes {
+		require.NoError(t, os.Chtimes(r.BackupDir("shop", m.ID), old, old))
+		before, err := r.Stamps("shop")
+		require.NoError(t, err)
+		require.Len(t, before, 2)
+		require.NoError(t, change())
+		after, err := r.Stamps("shop")
+		require.NoError(t, err)
+		assert.NotEqual(t, before[m.ID], after[m.ID], name)
+	}
+	_, err = r.Stamps("../shop")
+	assert.Equal(t, failure.UnknownDatabase, failure.Of(err))
 }

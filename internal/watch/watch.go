@@ -43,6 +43,8 @@ const (
 	// lookShare bounds what looking costs: the next look waits so many times as
 	// long as the last one took.
 	lookShare = 20
+	// longestPause bounds that wait, as after a look that hung.
+	longestPause = 2 * time.Minute
 )
 
 // Watch keeps what is known of a host's databases. Its methods are safe for
@@ -237,7 +239,7 @@ func (w *Watch) looker() func(context.Context) time.Duration {
 		}
 		found.free, err = w.o.FS.FreeBytes(w.o.Repo.Dir())
 		w.looked(found, append(problems, err))
-		return max(lookShare*w.now().Sub(began)-w.every, 0)
+		return min(max(lookShare*w.now().Sub(began)-w.every, 0), longestPause)
 	}
 }
 

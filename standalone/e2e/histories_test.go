@@ -44,6 +44,7 @@ func (w *world) record(name string, r runDoc) {
 	replayer.RegisterWorkflowWithOptions(workflows.Backup, workflow.RegisterOptions{Name: job.BackupWorkflow})
 	replayer.RegisterWorkflowWithOptions(workflows.Drill, workflow.RegisterOptions{Name: job.DrillWorkflow})
 	replayer.RegisterWorkflowWithOptions(workflows.Restore, workflow.RegisterOptions{Name: job.RestoreWorkflow})
+	replayer.RegisterWorkflowWithOptions(workflows.Host, workflow.RegisterOptions{Name: job.HostWorkflow})
 	assert.NoError(w.t, replayer.ReplayWorkflowHistory(quiet{}, h), name)
 	if !*update {
 		return

@@ -409,6 +409,7 @@ func TestPulseOfAHost(t *testing.T) {
 	assert.Equal(t, length, now)
 	assert.Equal(t, run, same)
 
+	w.record("host_at_work", runDoc{job.HostID(w.host), run})
 	require.NoError(t, c.TerminateWorkflow(t.Context(), job.HostID(w.host), "", "by a test"))
 	eventually(t, "the workflow is there again", func() bool { _, p, another := describe(); return another != run && p != nil })
 }
