@@ -132,7 +132,9 @@ func TestStatusVerdict(t *testing.T) {
 }
 
 func TestDrillColumn(t *testing.T) {
-	drill := func(change func(d *health.Database)) string { return drillCell(statusOf("shop", change), statusNow).text }
+	drill := func(change func(d *health.Database)) string {
+		return drillCell(statusOf("shop", change), statusNow).text
+	}
 	last := func(d health.Drilled) func(*health.Database) {
 		d.Ended = statusNow.Add(-time.Hour)
 		return func(db *health.Database) { db.Backups.Drill, db.Temporal.Drill = nil, &health.Drills{Last: &d} }

@@ -256,7 +256,10 @@ func TestRepositoryThatHangs(t *testing.T) {
 	watch.begin(t.Context(), looking, do)
 	for _, after := range []time.Duration{slowLook / 2, 2 * slowLook, time.Hour} {
 		set(&clock, start.Add(time.Hour+after))
-		watch.begin(t.Context(), looking, func(context.Context) time.Duration { assert.Fail(t, "a second look beside the one that hangs"); return 0 })
+		watch.begin(t.Context(), looking, func(context.Context) time.Duration {
+			assert.Fail(t, "a second look beside the one that hangs")
+			return 0
+		})
 		watch.refresh()
 		r := watch.Report()
 		assert.Equal(t, *clock.Load(), r.Pulse.At, "the pulse goes on")
