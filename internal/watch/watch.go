@@ -71,11 +71,11 @@ const (
 
 // looked is what a look at the repository found.
 type looked struct {
-	at              time.Time // zero: none has come to an end
-	databases       []job.PulseDatabase
-	free, stored    int64
-	changed         bool
-	problem, logged string
+	at           time.Time // zero: none has come to an end
+	databases    []job.PulseDatabase
+	free, stored int64
+	changed      bool
+	problem      string
 }
 
 // answered is what Temporal said.
