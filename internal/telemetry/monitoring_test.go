@@ -57,7 +57,11 @@ func alerts(t *testing.T) []rule {
 func TestAlertsAreWhole(t *testing.T) {
 	tests, err := os.ReadFile(filepath.Join(monitoring, "alerts_test.yml"))
 	require.NoError(t, err)
+	runbooks, err := os.ReadFile(filepath.Join("..", "..", "docs", "runbooks.md"))
+	require.NoError(t, err)
 	for _, r := range alerts(t) {
+		_, anchor, _ := strings.Cut(r.Annotations["runbook"], "#")
+		assert.Contains(t, string(runbooks), "\n## "+anchor+"\n", r.Alert)
 		assert.Contains(t, []string{"page", "ticket"}, r.Labels["severity"], r.Alert)
 		assert.NotEmpty(t, r.Annotations["summary"], r.Alert)
 		assert.NotEmpty(t, r.Annotations["description"], r.Alert)

@@ -57,7 +57,7 @@ func TestHealth(t *testing.T) {
 	var full error
 	w.Watch(func() health.Report { return report }, func() error { return full })
 	assert.Equal(t, "ok\n", probe("/healthz"))
-	assert.Equal(t, "the worker does not poll its queue\nTemporal has not answered yet\n", probe("/readyz"))
+	assert.Equal(t, "the worker does not poll its queue\nno answer from Temporal yet\n", probe("/readyz"))
 	report = health.Report{At: time.Now(), TemporalSeen: time.Now()}
 	w.Polling(true)
 	assert.Equal(t, "ok\n", probe("/readyz"))
@@ -66,7 +66,7 @@ func TestHealth(t *testing.T) {
 	assert.Equal(t, "write to the repository /backups: no space left\n", probe("/readyz"))
 	assert.Equal(t, "ok\n", probe("/healthz"))
 	full, report.TemporalSeen = nil, time.Now().Add(-time.Hour)
-	assert.Contains(t, probe("/readyz"), "Temporal has not answered since 20")
+	assert.Contains(t, probe("/readyz"), "no answer from Temporal since 20")
 	report.At = time.Now().Add(-time.Hour)
 	assert.Contains(t, probe("/healthz"), "the watch of this host has not reported since 20")
 	assert.Contains(t, probe("/readyz"), "the watch of this host has not reported since 20")

@@ -134,9 +134,9 @@ func (w *Worker) ready() error {
 	}
 	switch seen := w.report().TemporalSeen; {
 	case seen.IsZero():
-		err = errors.Join(err, errors.New("Temporal has not answered yet"))
+		err = errors.Join(err, errors.New("no answer from Temporal yet"))
 	case time.Since(seen) > temporalTooOld:
-		err = errors.Join(err, fmt.Errorf("Temporal has not answered since %s", seen.UTC().Format(time.RFC3339)))
+		err = errors.Join(err, fmt.Errorf("no answer from Temporal since %s", seen.UTC().Format(time.RFC3339)))
 	}
 	return errors.Join(err, w.writable())
 }
