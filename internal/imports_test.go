@@ -60,6 +60,10 @@ var allowed = map[string][]string{
 	"starter": {"internal/cli", "internal/engine"},
 	"worker":  {"internal/app", "internal/backup", "internal/config", "internal/engine", "internal/failure", "internal/notify", "internal/telemetry", "internal/version", "internal/vfs", "internal/watch"},
 
+	// What makes a release.
+	"internal/release":        {},
+	"internal/release/manual": {},
+
 	// Helpers of tests, which nothing that is shipped imports.
 	"internal":                   {},
 	"internal/crashtest":         {},
@@ -88,7 +92,7 @@ var owners = map[string][]string{
 	"github.com/duckdb/duckdb-go":          {"internal/engine", "internal/engine/enginetest"},
 	"github.com/marcboeker/go-duckdb":      nil,
 	"github.com/duckdb/duckdb-go-bindings": {"internal/engine", "internal/engine/enginetest"},
-	"github.com/spf13/cobra":               {"internal/cli", "worker"},
+	"github.com/spf13/cobra":               {"internal/cli", "internal/release/manual", "worker"},
 	"github.com/schollz/progressbar":       {"internal/cli"},
 	"github.com/prometheus":                {"internal/telemetry"},
 	"go.opentelemetry.io":                  {"internal/telemetry"},

@@ -1,3 +1,5 @@
+//go:build !manual
+
 // Command starter takes, lists, verifies and restores backups on the spot, and
 // starts, watches and stops the ones that Temporal runs. Package cli holds its
 // commands.

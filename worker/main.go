@@ -1,3 +1,5 @@
+//go:build !manual
+
 // Command worker runs beside the databases and takes their backups as Temporal
 // asks for them. It reads the databases and writes the repository, nothing else.
 package main

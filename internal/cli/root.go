@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -125,3 +126,6 @@ func names(cmd *cobra.Command) []string {
 func usagef(format string, args ...any) error {
 	return failure.Errorf(failure.Usage, format, args...)
 }
+
+// Tree is the starter's commands, to be described and not to be run.
+func Tree() *cobra.Command { return newRoot(&app{ctx: context.Background()}) }
