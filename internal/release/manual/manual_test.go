@@ -31,7 +31,7 @@ func TestWrite(t *testing.T) {
 	require.NoError(t, err)
 	text := string(page)
 	assert.Contains(t, text, `.TH "TOOL-SUB" "1" "2026-11-26" "Canvasback 1.2.3" "Canvasback"`)
-	assert.Contains(t, text, "a_b_c, at '0 3 * * *'", "no mark is taken for one")
+	assert.Contains(t, text, "a_b_c, at '0 3 * * *", "no mark is taken for one")
 	assert.Contains(t, text, ".SH OPTIONS\n.TP\n\\fB-h\\fP")
 	assert.Contains(t, text, ".SH EXIT STATUS\n")
 	assert.NotContains(t, text, "\t")
