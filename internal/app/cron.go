@@ -26,12 +26,14 @@ func StartCron(ctx context.Context, c client.Client, s Spec) (already bool, err 
 	if err != nil {
 		return false, err
 	}
+	summary, details := s.about()
 	w, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID: job.BackupID(s.Database), TaskQueue: job.Queue(s.Host), CronSchedule: s.cronLine(),
 		WorkflowRunTimeout:                       RunTimeout, // an execution timeout would end the whole chain
 		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
-		StaticSummary:                            TaskBackup.Of(s.Database),
+		StaticSummary:                            summary,
+		StaticDetails:                            details,
 		Memo:                                     memo,
 	}, job.BackupWorkflow, job.BackupInput{Database: s.Database})
 	if temporal.IsWorkflowExecutionAlreadyStartedError(err) {

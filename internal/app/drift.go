@@ -26,10 +26,11 @@ func (s Spec) sameAction(action client.ScheduleAction) bool {
 	if !ok || len(a.Args) != 1 {
 		return false
 	}
+	summary, details := s.about()
 	arg, ok := a.Args[0].(payload)
 	return ok && s.Task.asks(s.Database, arg) &&
 		a.Workflow == s.Task.workflow() && a.ID == s.Task.ID(s.Database) && a.TaskQueue == job.Queue(s.Host) &&
-		a.WorkflowExecutionTimeout == RunTimeout
+		a.WorkflowExecutionTimeout == RunTimeout && a.StaticSummary == summary && a.StaticDetails == details
 }
 
 // sameTimes compares with what the server made of the cron expression.

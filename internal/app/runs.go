@@ -166,11 +166,13 @@ func start(ctx context.Context, c client.Client, s Spec, id string, input any) (
 	if err != nil {
 		return nil, err
 	}
+	summary, details := s.about()
 	w, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID: id, TaskQueue: job.Queue(s.Host), WorkflowExecutionTimeout: RunTimeout,
 		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
-		StaticSummary:                            s.Task.Of(s.Database),
+		StaticSummary:                            summary,
+		StaticDetails:                            details,
 		Memo:                                     memo,
 	}, s.Task.workflow(), input)
 	if temporal.IsWorkflowExecutionAlreadyStartedError(err) {

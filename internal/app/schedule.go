@@ -95,13 +95,15 @@ func (s Spec) schedule() (*client.Schedule, error) {
 	if err != nil {
 		return nil, err
 	}
+	summary, details := s.about()
 	return &client.Schedule{
 		Spec: &client.ScheduleSpec{CronExpressions: []string{s.Cron}, TimeZoneName: s.Timezone, Jitter: s.Jitter},
 		Action: &client.ScheduleWorkflowAction{
 			ID: s.Task.ID(s.Database), Workflow: s.Task.workflow(), TaskQueue: job.Queue(s.Host),
 			Args:                     []any{s.Task.input(s.Database)},
 			WorkflowExecutionTimeout: RunTimeout,
-			StaticSummary:            s.Task.Of(s.Database),
+			StaticSummary:            summary,
+			StaticDetails:            details,
 			Memo:                     memo,
 		},
 		Policy: &client.SchedulePolicies{Overlap: overlap, CatchupWindow: s.CatchupWindow()},
