@@ -17,7 +17,7 @@ const lister = "github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 // modules that the Go linker recorded, and DuckDB, which is linked as C++.
 func (p *plan) contents(ctx context.Context, program, file, to string) error {
 	raw := to + ".raw"
-	if err := p.goCommand(ctx, p.source, "run", lister, "bin", "-json", "-noserial", "-version", p.version, "-output", raw, file); err != nil {
+	if err := p.goCommand(ctx, p.source, "run", lister, "bin", "-json", "-std", "-noserial", "-version", p.version, "-output", raw, file); err != nil {
 		return fmt.Errorf("list what is in %s: %w", program, err)
 	}
 	text, err := os.ReadFile(raw)
