@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -95,13 +97,7 @@ func newSandbox(t *testing.T) *sandbox {
 	root := repositoryRoot(t)
 	require.NoError(t, os.CopyFS(filepath.Join(dir, "examples"), os.DirFS(filepath.Join(root, "examples"))))
 	enginetest.CopyFile(t, filepath.Join(root, "internal/livetest/invariants.json"), filepath.Join(dir, "internal/livetest/invariants.json"))
-	for _, port := range []string{"9464", "8080"} {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		_, s.ports[port], err = net.SplitHostPort(l.Addr().String())
-		require.NoError(t, err)
-		require.NoError(t, l.Close())
-	}
+	s.ports["9464"], s.ports["8080"] = freePort(t), freePort(t)
 	enginetest.Create(t, filepath.Join(dir, "var/lib/shop/shop.duckdb"), standingTables...)
 	enginetest.Create(t, filepath.Join(dir, "canvasback-data/sample.duckdb"), standingTables...)
 	s.server, err = server.Start(t.Context(), server.Options{NoUI: true})
@@ -115,6 +111,22 @@ func newSandbox(t *testing.T) *sandbox {
 	}
 	s.must("starter backup --local --database sample=canvasback-data/sample.duckdb --repository canvasback-data/backups")
 	return s
+}
+
+// freePort is one below those that the kernel hands to outgoing connections, so
+// that none of them sits on it before it is used.
+func freePort(t *testing.T) string {
+	t.Helper()
+	for range 1000 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 12000+rand.IntN(5000)))
+		if err == nil {
+			_, port, err := net.SplitHostPort(l.Addr().String())
+			require.NoError(t, errors.Join(err, l.Close()))
+			return port
+		}
+	}
+	require.Fail(t, "there is no free port")
+	return ""
 }
 
 // settled makes what the documents about running backups take for granted: a
