@@ -35,6 +35,7 @@ var classes = []class{
 	{pattern: like(`go run \./standalone( .*)?`), not: "the tests of package standalone run it, from the first start on", check: standaloneFlags},
 	{pattern: like(`\.ci/run`), not: "it runs this test", check: executable(".ci/run")},
 	{pattern: like(`go test \./internal/\w+ -run \w+ .*`), not: "it takes an hour", check: testIsThere},
+	{pattern: like(`go test \./internal/[\w/]+ -run '\^\$' -bench \w+ -benchtime \d+x`), not: "it takes minutes", check: benchmarkIsThere},
 	{pattern: like(`temporal server start-dev .*`), not: "a program of Temporal's; the test has a server of its own", check: nothingToCheck},
 
 	// What is run.
@@ -126,6 +127,20 @@ func testIsThere(t *testing.T, s shown) {
 			assert.Contains(t, source.String(), `("`+flag[1]+`"`, "%s: no such flag", s)
 		}
 	}
+}
+
+// benchmarkIsThere looks for the benchmark in the package.
+func benchmarkIsThere(t *testing.T, s shown) {
+	m := regexp.MustCompile(`go test \./(\S+) .* -bench (\w+) `).FindStringSubmatch(s.text)
+	require.NotNil(t, m, "%s", s)
+	files, err := filepath.Glob(filepath.Join(repositoryRoot(t), m[1], "*_test.go"))
+	require.NoError(t, err)
+	found := slices.ContainsFunc(files, func(file string) bool {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		return strings.Contains(string(text), "func Benchmark"+m[2]+"(b *testing.B)")
+	})
+	assert.True(t, found, "%s: no such benchmark", s)
 }
 
 // TestCommandsInTheText holds what the documents name in passing to the help
