@@ -57,8 +57,9 @@ var allowed = map[string][]string{
 		"internal/human", "internal/job", "internal/repo", "internal/vfs"},
 	"internal/cli": {"internal/app", "internal/backup", "internal/check", "internal/config", "internal/doctor", "internal/duckfile", "internal/engine", "internal/failure", "internal/health", "internal/hotcopy",
 		"internal/human", "internal/job", "internal/notify", "internal/repo", "internal/restore", "internal/retention", "internal/telemetry", "internal/verify", "internal/version", "internal/vfs", "workflows"},
-	"starter": {"internal/cli", "internal/engine"},
-	"worker":  {"internal/app", "internal/backup", "internal/config", "internal/engine", "internal/failure", "internal/notify", "internal/telemetry", "internal/version", "internal/vfs", "internal/watch"},
+	"starter":       {"internal/cli", "internal/engine"},
+	"internal/host": {"internal/app", "internal/backup", "internal/config", "internal/notify", "internal/telemetry", "internal/vfs", "internal/watch"},
+	"worker":        {"internal/app", "internal/backup", "internal/config", "internal/engine", "internal/failure", "internal/host", "internal/telemetry", "internal/version"},
 
 	// What makes a release.
 	"internal/release":        {},
@@ -88,7 +89,7 @@ var leaves = map[string][]string{
 // owners lists, for a foreign module, the only packages that may import it,
 // their tests included.
 var owners = map[string][]string{
-	"go.temporal.io":                       {"activities", "internal/app", "internal/cli", "internal/telemetry", "internal/watch", "worker", "workflows"},
+	"go.temporal.io":                       {"activities", "internal/app", "internal/cli", "internal/host", "internal/telemetry", "internal/watch", "worker", "workflows"},
 	"github.com/duckdb/duckdb-go":          {"internal/engine", "internal/engine/enginetest"},
 	"github.com/marcboeker/go-duckdb":      nil,
 	"github.com/duckdb/duckdb-go-bindings": {"internal/engine", "internal/engine/enginetest"},

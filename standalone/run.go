@@ -9,20 +9,16 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 
 	"go.temporal.io/sdk/client"
 	sdklog "go.temporal.io/sdk/log"
-	"go.temporal.io/sdk/worker"
 
 	"canvasback/internal/app"
 	"canvasback/internal/backup"
 	"canvasback/internal/config"
 	"canvasback/internal/failure"
-	"canvasback/internal/notify"
+	"canvasback/internal/host"
 	"canvasback/internal/telemetry"
-	"canvasback/internal/vfs"
-	"canvasback/internal/watch"
 	"canvasback/standalone/sample"
 	"canvasback/standalone/server"
 )
@@ -69,7 +65,6 @@ type standalone struct {
 	sample  *sample.Process // nil without one
 	server  *server.Server
 	client  client.Client
-	worker  worker.Worker
 	log     *slog.Logger
 	closers []func()
 
@@ -209,35 +204,12 @@ func (s *standalone) startWorker(ctx context.Context, runner *backup.Runner) err
 		return failure.Errorf(failure.TemporalUnreachable, "%w", err)
 	}
 	s.onStop(s.client.Close)
-	w := watch.New(watch.Options{Client: s.client, Config: s.config, Repo: runner.Repo, FS: vfs.OS(), Log: s.log, Version: backup.Version()})
-	s.telemetry.Watch(w.Report, w.Writable)
-	s.worker = app.NewWorker(s.client, s.config, s.telemetry.Recorder.Steps(runner), s.telemetry.Recorder.Announcer(s.notifier(ctx)), w.Pulse, s.telemetry.Tracing.Worker()...)
-	if err := s.worker.Start(); err != nil {
-		return fmt.Errorf("start the worker: %w", err)
+	h := host.New(s.client, s.config, runner, s.telemetry, s.log)
+	if err := h.Start(ctx); err != nil {
+		return err
 	}
-	s.onStop(s.worker.Stop)
-	s.telemetry.Polling(true)
-	watching, stop := context.WithCancel(ctx)
-	s.onStop(stop)
-	go w.Run(watching)
+	s.onStop(h.Stop)
 	return s.ensureSchedules(ctx)
-}
-
-// notifier tells people how runs end, and goes on trying to until everything
-// stops.
-func (s *standalone) notifier(ctx context.Context) *notify.Notifier {
-	n := notify.New(s.config)
-	n.Complain = func(database, event, channel string, err error) {
-		s.log.Warn("Not told", "database", database, "event", event, "channel", channel, "error", err)
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	var keeping sync.WaitGroup
-	keeping.Go(func() { n.Keep(ctx) })
-	s.onStop(func() {
-		cancel()
-		keeping.Wait()
-	})
-	return n
 }
 
 // wait returns when ctx ends, and with an error when the sample's writer does.

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -14,11 +13,9 @@ import (
 	"canvasback/internal/backup"
 	"canvasback/internal/config"
 	"canvasback/internal/failure"
-	"canvasback/internal/notify"
+	"canvasback/internal/host"
 	"canvasback/internal/telemetry"
 	"canvasback/internal/version"
-	"canvasback/internal/vfs"
-	"canvasback/internal/watch"
 )
 
 // options are the flags.
@@ -162,21 +159,7 @@ func work(ctx context.Context, o *options, logTo io.Writer) error {
 		log.Info("Database", "name", d.Name, "path", d.Path, "repository", cfg.Repository)
 	}
 	log.Info("Taking backups", "host", cfg.Host)
-	notifier := notify.New(cfg)
-	notifier.Complain = func(database, event, channel string, err error) {
-		log.Warn("Not told", "database", database, "event", event, "channel", channel, "error", err)
-	}
-	w := watch.New(watch.Options{Client: c, Config: cfg, Repo: runner.Repo, FS: vfs.OS(), Log: log, Version: backup.Version()})
-	tel.Watch(w.Report, w.Writable)
-	keep, stop := context.WithCancel(ctx)
-	var keeping sync.WaitGroup
-	keeping.Go(func() { notifier.Keep(keep) })
-	keeping.Go(func() { w.Run(keep) })
-	defer keeping.Wait()
-	defer stop()
-	tel.Polling(true)
-	defer tel.Polling(false)
-	if err := app.Work(ctx, app.NewWorker(c, cfg, tel.Recorder.Steps(runner), tel.Recorder.Announcer(notifier), w.Pulse, tel.Tracing.Worker()...)); err != nil {
+	if err := host.New(c, cfg, runner, tel, log).Run(ctx); err != nil {
 		return err
 	}
 	log.Info("Stopped", "host", cfg.Host)

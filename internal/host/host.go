@@ -1,0 +1,86 @@
+// Package host puts together what runs beside the databases of one host, for the
+// worker and for standalone: the steps of backups under Temporal, the watch over
+// their state, and those who are told.
+package host
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+
+	"canvasback/internal/app"
+	"canvasback/internal/backup"
+	"canvasback/internal/config"
+	"canvasback/internal/notify"
+	"canvasback/internal/telemetry"
+	"canvasback/internal/vfs"
+	"canvasback/internal/watch"
+)
+
+// Host works for the databases of a configuration once it is started.
+type Host struct {
+	worker    worker.Worker
+	watch     *watch.Watch
+	notifier  *notify.Notifier
+	telemetry *telemetry.Worker
+
+	keeping sync.WaitGroup
+	stop    context.CancelFunc
+}
+
+// New puts a host together. What it has to say goes to tel and log.
+func New(c client.Client, cfg *config.Config, runner *backup.Runner, tel *telemetry.Worker, log *slog.Logger) *Host {
+	h := &Host{
+		watch:     watch.New(watch.Options{Client: c, Config: cfg, Repo: runner.Repo, FS: vfs.OS(), Log: log, Version: backup.Version()}),
+		notifier:  notify.New(cfg),
+		telemetry: tel,
+	}
+	h.notifier.Complain = func(database, event, channel string, err error) {
+		log.Warn("Not told", "database", database, "event", event, "channel", channel, "error", err)
+	}
+	tel.Watch(h.watch.Report, h.watch.Writable)
+	h.worker = app.NewWorker(c, cfg, tel.Recorder.Steps(runner), tel.Recorder.Announcer(h.notifier), h.watch.Pulse, tel.Tracing.Worker()...)
+	return h
+}
+
+// keep begins what runs beside the steps.
+func (h *Host) keep(ctx context.Context) {
+	ctx, h.stop = context.WithCancel(ctx)
+	h.keeping.Go(func() { h.notifier.Keep(ctx) })
+	h.keeping.Go(func() { h.watch.Run(ctx) })
+	h.telemetry.Polling(true)
+}
+
+// rest ends it, and waits for that.
+func (h *Host) rest() {
+	h.telemetry.Polling(false)
+	h.stop()
+	h.keeping.Wait()
+}
+
+// Run works until ctx ends and the steps at work have put down where they are,
+// or until the worker cannot go on.
+func (h *Host) Run(ctx context.Context) error {
+	h.keep(ctx)
+	defer h.rest()
+	return app.Work(ctx, h.worker)
+}
+
+// Start begins the work; Stop ends it in good order.
+func (h *Host) Start(ctx context.Context) error {
+	if err := h.worker.Start(); err != nil {
+		return fmt.Errorf("start the worker: %w", err)
+	}
+	h.keep(ctx)
+	return nil
+}
+
+// Stop ends what Start began.
+func (h *Host) Stop() {
+	h.worker.Stop()
+	h.rest()
+}
