@@ -185,11 +185,12 @@ func TestMetricsOfARealWorker(t *testing.T) {
 	p := startPrometheus(t)
 	w := newWorld(t, shared.HostPort())
 	w.create()
-	worker := w.startWorker("--metrics-address", "127.0.0.1:0", "--config", w.slow("1GB", "max_age: 26h"))
+	worker := w.startWorker("--metrics-address", "127.0.0.1:0", "--config", w.slow("1GB"))
 	w.waitForWorker()
 	p.scrape(worker.metricsAddress())
 	labels := p.settled(w)
 	assert.Empty(t, p.query(`canvasback_newest_verified_age_seconds{`+labels+`}`))
+	assert.Empty(t, p.query(`canvasback_max_age_seconds{`+labels+`}`), "there is neither a max_age nor a schedule")
 	assert.Equal(t, 1.0, p.value(`canvasback_problem{`+labels+`,kind="no-backup"}`))
 	var result resultDoc
 	w.do(&result, "run")
@@ -197,7 +198,6 @@ func TestMetricsOfARealWorker(t *testing.T) {
 	for expr, want := range map[string]float64{
 		`canvasback_backups{` + labels + `}`:                                                                             1,
 		`canvasback_newest_verified_bytes{` + labels + `}`:                                                               float64(result.Bytes),
-		`canvasback_max_age_seconds{` + labels + `}`:                                                                     26 * 3600,
 		`canvasback_copied_bytes_total{` + labels + `}`:                                                                  float64(result.Bytes),
 		`canvasback_copies_total{` + labels + `} == 1`:                                                                   1,
 		`canvasback_copy_attempts_total{` + labels + `}`:                                                                 float64(result.Attempts),
