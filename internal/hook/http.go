@@ -3,15 +3,17 @@ package hook
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/netip"
+	neturl "net/url"
 	"syscall"
 )
 
-// StatusError is an answer that is not 2xx. Body is its beginning, at most
+// StatusError is an answer that is not 2xx. URL is without its query; Body is its beginning, at most
 // MaxOutput bytes.
 type StatusError struct {
 	URL, Status string
@@ -55,24 +57,37 @@ func send(ctx context.Context, method, url, socket string, body []byte) ([]byte,
 	}
 	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: not a URL", shown(url))
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	res, err := client.Do(req)
 	if err != nil {
-		return nil, err
+		if u, ok := errors.AsType[*neturl.Error](err); ok {
+			err = u.Err // its text has the whole URL
+		}
+		return nil, fmt.Errorf("%s %s: %w", method, shown(url), err)
 	}
 	defer res.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(res.Body, MaxAnswer+1))
 	switch {
 	case res.StatusCode < 200 || res.StatusCode >= 300:
-		return nil, &StatusError{URL: url, Status: res.Status, Code: res.StatusCode, Body: answer[:min(len(answer), MaxOutput)]}
+		return nil, &StatusError{URL: shown(url), Status: res.Status, Code: res.StatusCode, Body: answer[:min(len(answer), MaxOutput)]}
 	case err != nil:
-		return nil, fmt.Errorf("%s answers %s and then breaks off: %w", url, res.Status, err)
+		return nil, fmt.Errorf("%s answers %s and then breaks off: %w", shown(url), res.Status, err)
 	}
 	return answer, nil
+}
+
+// shown is what errors may say of a URL: they travel to Temporal, and a query or
+// a password may be a secret.
+func shown(url string) string {
+	u, err := neturl.Parse(url)
+	if err != nil {
+		return "the hook's URL"
+	}
+	return (&neturl.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
 // onlyLoopback sees every address before it is dialled.
