@@ -74,7 +74,21 @@ func (a *announcement) end(ctx workflow.Context) {
 	if err != nil {
 		log.Warn("The end was not announced", "database", a.in.Database, "error", err)
 	}
-	for _, u := range result.Untold {
-		workflow.SetCurrentDetails(ctx, fmt.Sprintf("%s\n\nNot told so far: %s by %s: %s", workflow.GetCurrentDetails(ctx), u.Event, u.Channel, u.Error))
+	workflow.SetCurrentDetails(ctx, workflow.GetCurrentDetails(ctx)+untold(result.Untold))
+}
+
+// maxUntold bounds how many of those who were not told are named.
+const maxUntold = 4
+
+// untold is a paragraph of Markdown for each of those who were not told.
+func untold(all []job.Undelivered) string {
+	var b strings.Builder
+	for i, u := range all {
+		if i == maxUntold {
+			fmt.Fprintf(&b, "\n\nNot told so far: %d more", len(all)-i)
+			break
+		}
+		fmt.Fprintf(&b, "\n\nNot told so far: %s by %s: %s", plain(u.Event), plain(u.Channel), plain(u.Error))
 	}
+	return b.String()
 }

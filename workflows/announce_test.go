@@ -3,6 +3,8 @@ package workflows
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -203,4 +205,15 @@ func TestDrillIsAnnounced(t *testing.T) {
 	end = ended(announced, job.AnnouncePassed)
 	end.Task, end.Backup = job.AnnounceDrill, "b1"
 	assert.Equal(t, []job.AnnounceInput{end}, *told)
+}
+
+// What receivers answer is text from outside, and there may be a lot of it.
+func TestUntoldIsEscapedAndBounded(t *testing.T) {
+	assert.Empty(t, untold(nil))
+	u := job.Undelivered{Event: "ok", Channel: "ping", Error: "<b>no</b>\n# not *now*"}
+	assert.Equal(t, "\n\nNot told so far: ok by ping: &lt;b&gt;no&lt;/b&gt; \\# not \\*now\\*", untold([]job.Undelivered{u}))
+	u.Error = strings.Repeat("|", 10_000)
+	text := untold(slices.Repeat([]job.Undelivered{u}, 100))
+	assert.Less(t, len(text), 6_000)
+	assert.True(t, strings.HasSuffix(text, "Not told so far: 96 more"))
 }
