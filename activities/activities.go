@@ -7,6 +7,8 @@ package activities
 import (
 	"context"
 
+	"go.temporal.io/sdk/activity"
+
 	"canvasback/internal/job"
 )
 
@@ -48,7 +50,9 @@ func (a *Activities) Checkpoint(ctx context.Context, in job.CheckpointInput) (jo
 
 // Copy makes the copy of the run, or goes on with it.
 func (a *Activities) Copy(ctx context.Context, in job.CopyInput) (job.CopyResult, error) {
-	return inTurn(a, ctx, "copy", in, a.Runner.Copy)
+	result, err := inTurn(a, ctx, "copy", in, a.Runner.Copy)
+	result.Tries = int(activity.GetInfo(ctx).Attempt)
+	return result, err
 }
 
 // Verify proves the copy, or fails as failure.BackupBad.

@@ -147,7 +147,7 @@ func TestStepsPassTheirInputAndResult(t *testing.T) {
 		want     any
 	}{
 		{"checkpoint", a.Checkpoint, job.CheckpointInput{Database: "shop"}, job.CheckpointResult{Mode: "none"}},
-		{"copy", a.Copy, copyIn, job.CopyResult{ID: "b1"}},
+		{"copy", a.Copy, copyIn, job.CopyResult{ID: "b1", Tries: 1}},
 		{"verify", a.Verify, verifyIn, job.VerifyResult{State: "verified"}},
 		{"prune", a.Prune, pruneIn, job.PruneResult{Removed: []job.Decision{{ID: "b0"}}}},
 		{"choose", a.Choose, chooseIn, job.ChooseResult{ID: "b1"}},

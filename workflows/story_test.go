@@ -35,7 +35,7 @@ func TestStories(t *testing.T) {
 			Verdict: backupVerdict(job.BackupResult{ID: "20261123T034600Z-i42-1f3a", State: "verified", Bytes: 5 << 30, Rule: "A", Tables: 3, Rows: 12345, DurationSeconds: 42.5}),
 			Steps: []job.RunStep{
 				step("checkpoint", 0, 0.01, checkpointText(job.CheckpointResult{Mode: "none", WALBytesBefore: 4096, WALBytesAfter: 4096})),
-				step("copy", 0.1, 30, copyText(job.CopyResult{ID: "20261123T034600Z-i42-1f3a", Rule: "A", Attempts: 2, Bytes: 5 << 30, BytesRead: 6 << 30, BytesResumed: 1 << 20, Seconds: 30})),
+				step("copy", 0.1, 30, copyText(job.CopyResult{ID: "20261123T034600Z-i42-1f3a", Rule: "A", Attempts: 2, Bytes: 5 << 30, BytesRead: 6 << 30, BytesResumed: 1 << 20, Seconds: 30, Tries: 2})),
 				step("verify", 30.2, 12, verifyText(job.VerifyResult{State: "verified", Level: "assert", Engine: "v1.5.6", Tables: 3, Rows: 12345, Assertions: 2})),
 				step("prune", 42.2, 0.01, pruneText(job.PruneResult{Kept: make([]job.Decision, 10), Removed: []job.Decision{{ID: "20261101T030000Z-i7-00aa", Reason: "older than the newest 10"}}})),
 			}},

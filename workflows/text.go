@@ -40,6 +40,9 @@ func copyText(r job.CopyResult) string {
 	if r.BytesResumed > 0 {
 		text += fmt.Sprintf("; went on after %s that were there", human.Bytes(r.BytesResumed))
 	}
+	if r.Tries > 1 {
+		text += fmt.Sprintf("; the step was begun %d times", r.Tries)
+	}
 	return text
 }
 

@@ -88,7 +88,8 @@ type CopyInput struct {
 
 // CopyResult describes the committed copy. BytesRead counts what this run read
 // from the live database over all attempts and processes, BytesResumed what an
-// earlier process had copied and this one did not read again.
+// earlier process had copied and this one did not read again. Tries is how often
+// Temporal began the step, 1 where nothing went wrong.
 type CopyResult struct {
 	ID           string  `json:"id"`
 	Rule         string  `json:"rule"`
@@ -98,6 +99,7 @@ type CopyResult struct {
 	BytesRead    int64   `json:"bytes_read"`
 	BytesResumed int64   `json:"bytes_resumed"`
 	Seconds      float64 `json:"seconds"`
+	Tries        int     `json:"tries,omitempty"`
 }
 
 // VerifyInput names the backup to verify.

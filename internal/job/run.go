@@ -63,10 +63,12 @@ type AttributesResult struct {
 // RunMemo is what a run that has ended carries in its memo under MemoKey,
 // whichever search attributes there are.
 type RunMemo struct {
-	Outcome string `json:"outcome"` // the backup's state, passed, restored, stopped, or failed and the name of a failure.Kind
-	Backup  string `json:"backup,omitempty"`
-	Rule    string `json:"rule,omitempty"`
-	Bytes   int64  `json:"bytes,omitempty"`
+	Outcome  string `json:"outcome"` // the backup's state, passed, restored, stopped, or failed and the name of a failure.Kind
+	Backup   string `json:"backup,omitempty"`
+	Rule     string `json:"rule,omitempty"`
+	Bytes    int64  `json:"bytes,omitempty"`
+	Database string `json:"database,omitempty"`
+	Host     string `json:"host,omitempty"`
 }
 
 // MemoKey is where RunMemo is.
