@@ -51,7 +51,7 @@ func TestSearchAttributes(t *testing.T) {
 	require.NoError(t, err)
 	var memo job.RunMemo
 	require.NoError(t, converter.GetDefaultDataConverter().FromPayload(d.GetWorkflowExecutionInfo().GetMemo().GetFields()[job.MemoKey], &memo))
-	assert.Equal(t, job.RunMemo{Outcome: "verified", Backup: result.ID, Rule: result.Rule, Bytes: result.Bytes}, memo)
+	assert.Equal(t, job.RunMemo{Outcome: "verified", Backup: result.ID, Rule: result.Rule, Bytes: result.Bytes, Database: w.name(), Host: w.host}, memo)
 
 	w.record("backup_labelled", result.runDoc)
 
