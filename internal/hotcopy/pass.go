@@ -33,7 +33,6 @@ type pass struct {
 	cloned   bool
 	total    int64
 	done     int64
-	headed   string // the rule that will accept it if nothing changes
 }
 
 func headersSum(h *duckfile.Headers) string {
