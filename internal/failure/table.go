@@ -33,7 +33,7 @@ var (
 	Reading         = &Kind{Name: "Reading", Retry: true, Exit: ExitFailed, Hint: "a restore, a drill or a verification is reading the backup: try again when it is done"}
 	BlastRadius     = &Kind{Name: "BlastRadius", Retry: false, Exit: ExitFailed, Hint: "look at the plan with 'starter prune'; if it is what you want, --confirm with --force carries it out"}
 	PlanChanged     = &Kind{Name: "PlanChanged", Retry: false, Exit: ExitFailed, Hint: "show the plan again with 'starter prune' and confirm the new hash"}
-	UnknownDatabase = &Kind{Name: "UnknownDatabase", Retry: false, Exit: ExitNotFound, Hint: "name a database that the repository ('starter list' shows them) or the worker's configuration has"}
+	UnknownDatabase = &Kind{Name: "UnknownDatabase", Retry: false, Exit: ExitNotFound, Hint: "name a database that the repository ('starter list' shows them) or the worker's configuration has; where it is another host's, name that with --host"}
 
 	// The verdict.
 	BackupBad    = &Kind{Name: "BackupBad", Retry: false, Exit: ExitBad, Hint: "the backup did not pass and does not count (failed, or rotten where it passed before); other verified backups are untouched"}
