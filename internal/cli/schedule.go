@@ -141,25 +141,25 @@ func newScheduleDescribeCommand(a *app) *cobra.Command {
 }
 
 func newSchedulePauseCommand(a *app) *cobra.Command {
-	return newPausingCommand(a, "pause", "Pause the schedule of a database: it starts nothing until it is unpaused",
+	return newPausingCommand(a, "pause", "the disk is being replaced", "Pause the schedule of a database: it starts nothing until it is unpaused",
 		func(h client.ScheduleHandle, note string) error {
 			return h.Pause(a.ctx, client.SchedulePauseOptions{Note: note})
 		})
 }
 
 func newScheduleUnpauseCommand(a *app) *cobra.Command {
-	return newPausingCommand(a, "unpause", "Let a paused schedule go on",
+	return newPausingCommand(a, "unpause", "the new disk is in", "Let a paused schedule go on",
 		func(h client.ScheduleHandle, note string) error {
 			return h.Unpause(a.ctx, client.ScheduleUnpauseOptions{Note: note})
 		})
 }
 
-func newPausingCommand(a *app, name, short string, do func(h client.ScheduleHandle, note string) error) *cobra.Command {
+func newPausingCommand(a *app, name, why, short string, do func(h client.ScheduleHandle, note string) error) *cobra.Command {
 	var note string
 	cmd := &cobra.Command{
 		Use:     name + " --database NAME",
 		Short:   short,
-		Example: fmt.Sprintf("  starter schedule %s --database shop --note 'the disk is being replaced'", name),
+		Example: fmt.Sprintf("  starter schedule %s --database shop --note '%s'", name, why),
 	}
 	r := newScheduleRemote(cmd)
 	cmd.Flags().StringVar(&note, "note", "", "`TEXT` that is shown with the schedule")

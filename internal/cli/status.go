@@ -55,6 +55,7 @@ same again and again until Ctrl-C, and ends with the exit status of what it show
 	}
 	f := &statusFlags{remote: newRemote(cmd)}
 	flags := cmd.Flags()
+	flags.Lookup("host").Usage = "`NAME` of the host whose databases to show (default: all hosts)"
 	flags.StringVar(&f.repository, "repository", "", "`DIR` that holds the backups: show the evidence of drills kept there, which Temporal forgets in time")
 	flags.BoolVar(&f.strict, "strict", false, "exit with 3 for any problem")
 	flags.DurationVar(&f.watch, "watch", 0, "show it again `EVERY` so often, --watch=1m (without a time: 5s)")
