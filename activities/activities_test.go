@@ -213,18 +213,18 @@ func TestEveryKindOfFailureMaps(t *testing.T) {
 			app := application(t, err)
 			assert.Equal(t, kind.Name, app.Type())
 			assert.Equal(t, !kind.Retry, app.NonRetryable())
-			want := "something about /srv/shop.duckdb"
-			if kind.Hint != "" {
-				want += "\nhint: " + kind.Hint
+			hint := kind.Hint
+			if kind == failure.Unexpected {
+				hint = job.DefaultHint
 			}
-			assert.Equal(t, want, app.Message())
+			assert.Equal(t, "something about /srv/shop.duckdb\nhint: "+hint, app.Message())
 		})
 	}
 	t.Run("an error of no kind is retried as unexpected", func(t *testing.T) {
 		app := application(t, applicationError(errors.New("boom"), 1))
 		assert.Equal(t, "Unexpected", app.Type())
 		assert.False(t, app.NonRetryable())
-		assert.Equal(t, "boom", app.Message())
+		assert.Equal(t, "boom\nhint: "+job.DefaultHint, app.Message())
 	})
 }
 

@@ -56,9 +56,11 @@ func applicationError(err error, attempt int32) error {
 	if final && kind.Retry {
 		message = fmt.Sprintf("%s (attempt %d, giving up)", message, attempt)
 	}
-	if kind.Hint != "" {
-		message += job.HintMark + kind.Hint
+	hint := kind.Hint
+	if hint == "" {
+		hint = job.DefaultHint
 	}
+	message += job.HintMark + hint
 	return temporal.NewApplicationErrorWithOptions(message, kind.Name, temporal.ApplicationErrorOptions{NonRetryable: final, Cause: err})
 }
 

@@ -225,14 +225,37 @@ func TestBackupIsCancelledInMidCopy(t *testing.T) {
 }
 
 func TestStepErrorKeepsWhyItFailed(t *testing.T) {
-	unseen := application(t, stepError("copy", "shop", temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_SCHEDULE_TO_START, nil)))
-	assert.Equal(t, "NoWorker", unseen.Type())
-	assert.Equal(t, "copy of shop: no worker took it: the host's worker does not run", unseen.Message())
-	hung := application(t, stepError("copy", "shop", temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_START_TO_CLOSE, nil)))
-	assert.Equal(t, "RunFailed", hung.Type())
-	assert.Equal(t, "copy of shop: it did not end in time (StartToClose)", hung.Message())
-	assert.Equal(t, "RunFailed", application(t, stepError("copy", "shop", errors.New("boom"))).Type())
-	assert.Equal(t, "copy of shop: boom", application(t, stepError("copy", "shop", errors.New("boom"))).Message())
+	last := temporal.NewApplicationError("the disk is full"+job.HintMark+"free some", failure.RepoFull.Name)
+	bare := temporal.NewApplicationError("boom", failure.Unexpected.Name)
+	gaveWay := temporal.NewApplicationError("copy gives way: the worker is being stopped", job.WorkerStopping)
+	for _, tt := range []struct {
+		name      string
+		err       error
+		kind, say string
+	}{
+		{"no worker came", temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_SCHEDULE_TO_START, nil), "NoWorker",
+			"no worker took it: the host's worker does not run\nhint: start the worker on the database's host, or name its host with --host"},
+		{"the worker was stopped and none came", temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_SCHEDULE_TO_START, gaveWay), "NoWorker",
+			"no worker took it: the host's worker does not run\nhint: start the worker on the database's host, or name its host with --host"},
+		{"it hung", temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_START_TO_CLOSE, nil), "RunFailed",
+			"it did not end in time (StartToClose)\nhint: look at the worker's log on its host, mend what it tells of, and run it again"},
+		{"its worker died again and again", temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_HEARTBEAT, nil), "RunFailed",
+			"its worker was not heard of any more\nhint: see why the worker on its host was ended or cut off, start it, and run it again"},
+		{"it was tried until its time was over", temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE, last), "RepoFull",
+			"the disk is full (and no time was left to try it again)\nhint: free some"},
+		{"the same without a hint", temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE, bare), "Unexpected",
+			"boom (and no time was left to try it again)\nhint: look at the worker's log on its host, mend what it tells of, and run it again"},
+		{"its worker was stopped until its time was over", temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE, gaveWay), "RunFailed",
+			"it did not end in time (ScheduleToClose)\nhint: look at the worker's log on its host, mend what it tells of, and run it again"},
+		{"it said why", last, "RepoFull", "the disk is full\nhint: free some"},
+		{"anything else", errors.New("boom"), "RunFailed", "boom\nhint: look at the worker's log on its host, mend what it tells of, and run it again"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			app := application(t, stepError("copy", "shop", tt.err))
+			assert.Equal(t, tt.kind, app.Type())
+			assert.Equal(t, "copy of shop: "+tt.say, app.Message())
+		})
+	}
 	canceled := temporal.NewCanceledError()
 	assert.Equal(t, canceled, stepError("copy", "shop", canceled))
 }

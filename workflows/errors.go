@@ -22,20 +22,37 @@ func stepError(step, db string, err error) error {
 	return temporal.NewNonRetryableApplicationError(fmt.Sprintf("%s of %s: %s", step, db, message), kind, err)
 }
 
-// cause is why an activity failed: the name of a failure.Kind, and a message.
+// cause is why an activity failed: the name of a failure.Kind, and a message. A
+// timeout goes before the failure of the last attempt, which is its cause.
 func cause(err error) (kind, message string) {
-	kind, message = failure.RunFailed.Name, err.Error()
-	var app *temporal.ApplicationError
-	var timeout *temporal.TimeoutError
-	switch {
-	case errors.As(err, &app):
-		kind, message = app.Type(), app.Message()
-	case errors.As(err, &timeout) && timeout.TimeoutType() == enumspb.TIMEOUT_TYPE_SCHEDULE_TO_START:
-		kind, message = failure.NoWorker.Name, "no worker took it: the host's worker does not run"
-	case errors.As(err, &timeout):
-		message = fmt.Sprintf("it did not end in time (%s)", timeout.TimeoutType())
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		switch e := e.(type) {
+		case *temporal.ApplicationError:
+			return e.Type(), e.Message()
+		case *temporal.TimeoutError:
+			return timedOut(e)
+		}
 	}
-	return kind, message
+	return failure.RunFailed.Name, err.Error() + job.HintMark + job.DefaultHint
+}
+
+// timedOut is cause of a step whose time was over.
+func timedOut(timeout *temporal.TimeoutError) (kind, message string) {
+	var last *temporal.ApplicationError
+	switch {
+	case timeout.TimeoutType() == enumspb.TIMEOUT_TYPE_SCHEDULE_TO_START:
+		return failure.NoWorker.Name, "no worker took it: the host's worker does not run" + job.HintMark + failure.NoWorker.Hint
+	case errors.As(timeout, &last) && last.Type() != job.WorkerStopping:
+		what, hint, hinted := strings.Cut(last.Message(), job.HintMark)
+		if !hinted {
+			hint = job.DefaultHint
+		}
+		return last.Type(), what + " (and no time was left to try it again)" + job.HintMark + hint
+	case timeout.TimeoutType() == enumspb.TIMEOUT_TYPE_HEARTBEAT:
+		return failure.RunFailed.Name, "its worker was not heard of any more" + job.HintMark +
+			"see why the worker on its host was ended or cut off, start it, and run it again"
+	}
+	return failure.RunFailed.Name, fmt.Sprintf("it did not end in time (%s)", timeout.TimeoutType()) + job.HintMark + job.DefaultHint
 }
 
 func hasType(err error, kind string) bool {

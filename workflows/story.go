@@ -47,7 +47,7 @@ func (s *story) done(ctx workflow.Context, err error, format string, args ...any
 	case err == nil:
 		last.Result = fmt.Sprintf(format, args...)
 	case temporal.IsCanceledError(err):
-		last.Result, last.Failed = "stopped", true
+		last.Result, last.Failed = stoppedStep, true
 	default:
 		_, message := cause(err)
 		last.Result, _, _ = strings.Cut(message, job.HintMark)
@@ -63,10 +63,7 @@ func (s *story) end(ctx workflow.Context, err error, format string, args ...any)
 	case err == nil:
 		s.Verdict = fmt.Sprintf(format, args...)
 	case temporal.IsCanceledError(err):
-		s.Verdict = "It was **stopped**, and what it had staged is removed."
-		if why := stopReason(err); why != "" {
-			s.Verdict += "\n\n" + quote(why)
-		}
+		s.Verdict = s.stopped(stopReason(err))
 	default:
 		_, message := describe(err)
 		what, hint, _ := strings.Cut(message, job.HintMark)
@@ -78,7 +75,22 @@ func (s *story) end(ctx workflow.Context, err error, format string, args ...any)
 	s.show(ctx)
 }
 
+// stopped is the verdict on a run that was stopped, for that reason.
+func (s *story) stopped(why string) string {
+	verdict := "It was **stopped**, and what it had staged is removed."
+	if n := len(s.Steps); n > 0 && s.Steps[n-1].Failed && s.Steps[n-1].Result != stoppedStep {
+		verdict = "It was **stopped**. What it had staged could not be removed: a later run sweeps it."
+	}
+	if why != "" {
+		verdict += "\n\n" + quote(why)
+	}
+	return verdict + "\n\n**What to do:** nothing; a new run may begin at any time."
+}
+
 func (s *story) show(ctx workflow.Context) { workflow.SetCurrentDetails(ctx, details(s.RunProgress)) }
+
+// stoppedStep is the result of a step that was stopped.
+const stoppedStep = "stopped"
 
 // maxCell bounds what one step may say, in bytes; all steps of a run stay far
 // below the 20,000 that the server takes.

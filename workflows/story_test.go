@@ -114,9 +114,13 @@ func TestStopUpdate(t *testing.T) {
 		name    string
 		abandon error
 		details string
+		verdict string
 	}{
-		{"what was staged is removed", nil, "stopped: a move"},
-		{"it cannot be removed", fullError, "stopped: a move; abandon of shop: the disk is full"},
+		{"what was staged is removed", nil, "stopped: a move",
+			"It was **stopped**, and what it had staged is removed.\n\n> stopped: a move\n\n**What to do:** nothing; a new run may begin at any time."},
+		{"it cannot be removed", fullError, "stopped: a move; abandon of shop: the disk is full",
+			"It was **stopped**. What it had staged could not be removed: a later run sweeps it.\n\n> stopped: a move; abandon of shop: the disk is full\n\n" +
+				"**What to do:** nothing; a new run may begin at any time."},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			e := newEnvironment(t)
@@ -140,6 +144,11 @@ func TestStopUpdate(t *testing.T) {
 			require.NoError(t, canceled.Details(&details))
 			assert.Equal(t, tt.details, details)
 			assert.Contains(t, e.order, "Abandon")
+			value, err := e.QueryWorkflow(job.ProgressQuery)
+			require.NoError(t, err)
+			var p job.RunProgress
+			require.NoError(t, value.Get(&p))
+			assert.Equal(t, tt.verdict, p.Verdict)
 			require.ErrorContains(t, long.refused, "501 bytes")
 			for _, a := range []answer{first, second} {
 				require.NoError(t, a.refused)
