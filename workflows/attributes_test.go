@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
 
 	"canvasback/internal/job"
 )
@@ -99,4 +100,27 @@ func TestLabelsThatAreRefused(t *testing.T) {
 	e.onGoodBackup("verified")
 	_, err := e.run(t)
 	require.NoError(t, err)
+}
+
+// Runs that are at work when the program is replaced go on as they began.
+func TestLabelsOfRunsThatBeganEarlier(t *testing.T) {
+	for _, tt := range []struct {
+		version workflow.Version
+		set     []map[string]any
+	}{
+		{workflow.DefaultVersion, nil},
+		{labelsOnce, []map[string]any{
+			{job.AttributeDatabase: "shop", job.AttributeHost: "default-test-taskqueue"},
+			{job.AttributeOutcome: "verified", job.AttributeRule: "A", job.AttributeBytes: int64(4096)},
+		}},
+	} {
+		e := newEnvironment(t)
+		e.OnGetVersion("labels", workflow.DefaultVersion, labelsAgain).Return(tt.version)
+		e.OnGetVersion("announce", workflow.DefaultVersion, workflow.Version(1)).Return(workflow.DefaultVersion)
+		set := e.answering(t, everyAttribute, everyAttribute)
+		e.onGoodBackup("verified")
+		_, err := e.run(t)
+		require.NoError(t, err)
+		assert.Equal(t, tt.set, *set, "version %d", tt.version)
+	}
 }

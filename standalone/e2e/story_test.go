@@ -53,7 +53,7 @@ func TestSearchAttributes(t *testing.T) {
 	require.NoError(t, converter.GetDefaultDataConverter().FromPayload(d.GetWorkflowExecutionInfo().GetMemo().GetFields()[job.MemoKey], &memo))
 	assert.Equal(t, job.RunMemo{Outcome: "verified", Backup: result.ID, Rule: result.Rule, Bytes: result.Bytes, Database: w.name(), Host: w.host}, memo)
 
-	w.record("backup_labelled", result.runDoc)
+	w.record("backup_labelled_again", result.runDoc)
 
 	_, err = c.OperatorService().RemoveSearchAttributes(t.Context(), &operatorservice.RemoveSearchAttributesRequest{
 		Namespace: server.Namespace, SearchAttributes: []string{job.AttributeOutcome, job.AttributeBytes},
