@@ -45,6 +45,10 @@ func serverOptions(db *config.SQL, p *ports, logger *slog.Logger) ([]temporal.Se
 		temporal.WithClaimMapper(func(*config.Config) authorization.ClaimMapper { return claims }),
 		temporal.WithDynamicConfigClient(dynamicconfig.StaticClient{
 			dynamicconfig.WorkflowPauseEnabled.Key(): true,
+			// A task that waits in one of several partitions is found by a worker that
+			// comes back only when one of its polls, of a minute each, goes there. All
+			// are still read: a state of before may have tasks in them.
+			dynamicconfig.MatchingNumTaskqueueWritePartitions.Key(): 1,
 			// The UI asks for several lists a page; the default is for a shared cluster.
 			dynamicconfig.FrontendMaxNamespaceVisibilityRPSPerInstance.Key(): 100,
 			dynamicconfig.HistoryCacheHostLevelMaxSize.Key():                 4096,
