@@ -211,7 +211,7 @@ func TestDrillIsAnnounced(t *testing.T) {
 func TestUntoldIsEscapedAndBounded(t *testing.T) {
 	assert.Empty(t, untold(nil))
 	u := job.Undelivered{Event: "ok", Channel: "ping", Error: "<b>no</b>\n# not *now*"}
-	assert.Equal(t, "\n\nNot told so far: ok by ping: &lt;b&gt;no&lt;/b&gt; \\# not \\*now\\*", untold([]job.Undelivered{u}))
+	assert.Equal(t, "\n\nNot told so far: ok by ping: \\<b\\>no\\</b\\> \\# not \\*now\\*", untold([]job.Undelivered{u}))
 	u.Error = strings.Repeat("|", 10_000)
 	text := untold(slices.Repeat([]job.Undelivered{u}, 100))
 	assert.Less(t, len(text), 6_000)

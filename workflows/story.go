@@ -96,6 +96,10 @@ const stoppedStep = "stopped"
 // below the 20,000 that the server takes.
 const maxCell = 600
 
+// gap is an em space, which Markdown leaves alone: the Temporal UI draws the cells
+// of a table without room between them.
+const gap = "\u2003"
+
 // details is a run in Markdown.
 func details(p job.RunProgress) string {
 	var b strings.Builder
@@ -118,14 +122,15 @@ func details(p job.RunProgress) string {
 		case s.Result == "":
 			took, result = "", "at work"
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", s.Step, s.Began.UTC().Format(time.TimeOnly), took, result)
+		fmt.Fprintf(&b, "| %s%[5]s | %[2]s%[5]s | %[3]s%[5]s | %[4]s |\n", s.Step, s.Began.UTC().Format(time.TimeOnly), took, result, gap)
 	}
 	return b.String()
 }
 
-// marks are what Markdown and HTML would read as something else.
-var marks = strings.NewReplacer("\\", "\\\\", "`", "\\`", "*", "\\*", "_", "\\_", "[", "\\[", "]", "\\]", "<", "&lt;", ">", "&gt;",
-	"|", "\\|", "#", "\\#", "\r", "", "\n", " ")
+// marks are what Markdown and HTML would read as something else. The Temporal UI
+// shows entities as they are written, and takes backslashes.
+var marks = strings.NewReplacer("\\", "\\\\", "`", "\\`", "*", "\\*", "_", "\\_", "[", "\\[", "]", "\\]", "<", "\\<", ">", "\\>",
+	"|", "\\|", "~", "\\~", "#", "\\#", "\r", "", "\n", " ")
 
 // plain writes text from outside as one line that means only itself.
 func plain(text string) string { return marks.Replace(cut(text)) }

@@ -35,7 +35,7 @@ func TestStoryOfARetry(t *testing.T) {
 	w.startWorker("--config", config)
 	m := w.finished(run)
 	text := w.details(run)
-	assert.Regexp(t, `(?m)^\| copy \| .*; the step was begun [2-9] times \|$`, text)
+	assert.Regexp(t, `(?m)^\| copy. \| .*; the step was begun [2-9] times \|$`, text)
 	assert.Contains(t, text, "Backup `"+m.ID+"` is **verified**")
 }
 

@@ -103,7 +103,7 @@ func TestStory(t *testing.T) {
 	text := w.details(run)
 	assert.Contains(t, text, "It was **stopped**")
 	assert.Contains(t, text, "> stopped: the disk is being moved")
-	assert.Regexp(t, `(?m)^\| abandon \| .* \| what the run had staged is removed \|$`, text)
+	assert.Regexp(t, `(?m)^\| abandon. \| .* \| what the run had staged is removed \|$`, text)
 	p, err := ask()
 	require.NoError(t, err)
 	assert.True(t, p.Ended)
