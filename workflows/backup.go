@@ -100,11 +100,13 @@ func copyAndVerify(ctx workflow.Context, s *story, db, run string) (copied job.C
 		if err != nil {
 			return copied, verified, stepError("copy", db, err)
 		}
+		s.Backup, s.Rule, s.Attempts, s.Bytes = copied.ID, copied.Rule, copied.Attempts, copied.Bytes
 		at = s.step(ctx, verifyOptions, "verify")
 		err = workflow.ExecuteActivity(at, steps.Verify, job.VerifyInput{Database: db, ID: copied.ID, Run: run}).Get(at, &verified)
 		s.done(ctx, err, "%s", verifyText(verified))
 		switch {
 		case err == nil:
+			s.State, s.Tables, s.Rows = verified.State, verified.Tables, verified.Rows
 			return copied, verified, nil
 		case !hasType(err, failure.BackupBad.Name):
 			return copied, verified, stepError("verify", db, err)

@@ -69,6 +69,7 @@ func restoreAndProve(ctx workflow.Context, s *story, d *job.DrillRecordInput) er
 	if err != nil {
 		return drillError("prove", d, err)
 	}
+	s.Tables, s.Rows = d.Verified.Tables, d.Verified.Rows
 	return nil
 }
 

@@ -38,6 +38,7 @@ func restore(ctx workflow.Context, s *story, in job.RestoreInput) (job.RestoreRe
 	if err != nil {
 		return job.RestoreResult{}, stepError("restore", in.Database, err)
 	}
+	s.Tables, s.Rows = result.Tables, result.Rows
 	return result, nil
 }
 
@@ -48,5 +49,6 @@ func choose(ctx workflow.Context, s *story, in job.ChooseInput) (chosen job.Choo
 	if err != nil {
 		return chosen, stepError("choose a backup", in.Database, err)
 	}
+	s.Backup, s.State, s.Bytes = chosen.ID, chosen.State, chosen.Bytes
 	return chosen, nil
 }

@@ -33,7 +33,9 @@ func begin(ctx workflow.Context, title, database string) (*story, error) {
 // step names what runs now.
 func (s *story) step(ctx workflow.Context, options workflow.ActivityOptions, name string) workflow.Context {
 	options.Summary = name + " " + s.database
-	s.Steps = append(s.Steps, job.RunStep{Step: name, Began: workflow.Now(ctx)})
+	now := workflow.Now(ctx)
+	s.Step, s.Since = name, &now
+	s.Steps = append(s.Steps, job.RunStep{Step: name, Began: now})
 	s.show(ctx)
 	return workflow.WithActivityOptions(ctx, options)
 }
@@ -42,6 +44,7 @@ func (s *story) step(ctx workflow.Context, options workflow.ActivityOptions, nam
 // one.
 func (s *story) done(ctx workflow.Context, err error, format string, args ...any) {
 	last := &s.Steps[len(s.Steps)-1]
+	s.Step, s.Since = "", nil
 	last.Seconds = workflow.Now(ctx).Sub(last.Began).Seconds()
 	switch {
 	case err == nil:

@@ -7,12 +7,24 @@ import "time"
 // there.
 const ProgressQuery = "progress"
 
-// RunProgress is the answer: the steps so far, in their order.
+// RunProgress is the answer: the steps so far, in their order. Step is at work
+// since Since; a run that has ended has none. The others are known of the backup
+// that the run takes, restores or proves as soon as a step has told them: Bytes
+// is the size of its files, Attempts are those of its copy.
 type RunProgress struct {
-	Title   string    `json:"title"`
-	Ended   bool      `json:"ended"`
-	Verdict string    `json:"verdict,omitempty"` // of a run that has ended
-	Steps   []RunStep `json:"steps"`
+	Title    string     `json:"title"`
+	Ended    bool       `json:"ended"`
+	Step     string     `json:"step,omitempty"`
+	Since    *time.Time `json:"since,omitempty"`
+	Backup   string     `json:"backup,omitempty"`
+	State    string     `json:"state,omitempty"`
+	Rule     string     `json:"rule,omitempty"`
+	Attempts int        `json:"attempts,omitempty"`
+	Bytes    int64      `json:"bytes,omitempty"`
+	Tables   int        `json:"tables,omitempty"`
+	Rows     int64      `json:"rows,omitempty"`
+	Verdict  string     `json:"verdict,omitempty"` // of a run that has ended
+	Steps    []RunStep  `json:"steps"`
 }
 
 // RunStep is one step of a run. Result is empty while it is at work.

@@ -61,10 +61,14 @@ func TestStoriesOfAllWorkflows(t *testing.T) {
 	var run runDoc
 	w.do(&run, "drill")
 	assert.Contains(t, w.details(run), "Backup `"+backup.ID+"` was restored in ")
-	assert.True(t, w.progress(run).Ended)
+	known := func() []any {
+		p := w.progress(run)
+		return []any{p.Ended, p.Backup, p.State, p.Bytes, p.Tables, p.Rows}
+	}
+	assert.Equal(t, []any{true, backup.ID, "verified", backup.Bytes, 1, int64(10000)}, known())
 	w.do(&run, "restore-on-host", "--to", "spare")
 	assert.Contains(t, w.details(run), "Backup `"+backup.ID+"` is restored to **spare**")
-	assert.True(t, w.progress(run).Ended)
+	assert.Equal(t, []any{true, backup.ID, "verified", backup.Bytes, 1, int64(10000)}, known())
 
 	for name, run := range map[string]runDoc{
 		"restore": w.failed("restore-on-host", "--to", "elsewhere"),
