@@ -40,7 +40,7 @@ func TestSearchAttributesThatGoBetweenQuestionAndUse(t *testing.T) {
 	runner, err := backup.New(cfg)
 	require.NoError(t, err)
 	c := w.client()
-	own := worker.New(c, job.Queue(w.host), worker.Options{})
+	own := worker.New(c, job.Queue(w.host), worker.Options{Identity: "canvasback-worker@" + w.host})
 	app.Register(own, activities.New(runner, cfg.Copies))
 	app.RegisterAttributes(own, &activities.Attributes{Registered: func(ctx context.Context, _ string) ([]string, error) {
 		at := activity.GetInfo(ctx).WorkflowExecution
