@@ -3,12 +3,14 @@ package cli
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
 	"go.temporal.io/sdk/client"
 
 	backups "canvasback/internal/app"
+	"canvasback/internal/job"
 )
 
 // scheduleDoc is a schedule as it is printed. Times are RFC 3339, durations as
@@ -28,8 +30,9 @@ type scheduleDoc struct {
 	Next          []string       `json:"next"`
 	Running       []backups.Run  `json:"running"`
 	Recent        []scheduledRun `json:"recent"`
-	Missed        int            `json:"missed"`  // starts that came too late to be made up for
-	Skipped       int            `json:"skipped"` // starts that fell into a running backup
+	Missed        int            `json:"missed"`             // starts that came too late to be made up for
+	Skipped       int            `json:"skipped"`            // starts that fell into a running backup
+	Unserved      string         `json:"unserved,omitempty"` // why nobody would do the work
 }
 
 type scheduledRun struct {
@@ -43,7 +46,26 @@ func describeSchedule(a *app, c client.Client, r *remote) error {
 		return err
 	}
 	doc := newScheduleDoc(r, d)
+	doc.Unserved = unserved(a, c, doc.Host, r.database)
 	return a.result(doc, doc.write)
+}
+
+// unserved says why the runs of a database would find nobody on a host to do
+// them: a schedule for the wrong host, or of a mistyped database, begins what
+// fails. Empty: nothing is known against it.
+func unserved(a *app, c client.Client, host, database string) string {
+	polled, err := backups.Polled(a.ctx, c, host)
+	if err != nil {
+		return ""
+	}
+	if !polled {
+		return "no worker asks for the work of host " + host + ": start it there, or name the worker's host with --host"
+	}
+	pulse, err := backups.PulseOf(a.ctx, c, host)
+	if err != nil || pulse == nil || slices.ContainsFunc(pulse.Databases, func(d job.PulseDatabase) bool { return d.Name == database }) {
+		return ""
+	}
+	return "the worker of host " + host + " has no database " + database + " in its configuration"
 }
 
 func newScheduleDoc(r *remote, d *client.ScheduleDescription) *scheduleDoc {
@@ -85,6 +107,7 @@ func (d *scheduleDoc) write(w io.Writer) error {
 		{"database", d.Database},
 		{"starts", "a " + d.Task},
 		{"host", d.Host},
+		{"warning", d.Unserved},
 		{"schedule", d.Schedule},
 		{"time zone", d.Timezone},
 		{"jitter", d.Jitter},

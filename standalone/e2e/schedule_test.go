@@ -214,3 +214,20 @@ func TestScheduleThatWasChangedElsewhere(t *testing.T) {
 	}
 	w.do(&struct{}{}, "schedule", "delete")
 }
+
+// A schedule whose work nobody would do says so when it is made.
+func TestScheduleThatNobodyServes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, shared.HostPort())
+	w.create()
+	var doc struct{ Unserved string }
+	w.do(&doc, "schedule", "create", "--schedule", "0 3 1 1 *")
+	assert.Contains(t, doc.Unserved, "no worker asks for the work of host "+w.host)
+	w.startWorker("--database", "other="+w.database, "--repository", w.repository, "--host", w.host)
+	w.waitForWorker()
+	eventually(t, "the worker is known not to have it", func() bool {
+		doc.Unserved = ""
+		w.do(&doc, "schedule", "describe")
+		return doc.Unserved == "the worker of host "+w.host+" has no database "+w.name()+" in its configuration"
+	})
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"strconv"
@@ -194,14 +195,23 @@ func (s *Server) ready(ctx context.Context, o Options) error {
 	return s.ui.ready(ctx)
 }
 
-// addAttributes registers the search attributes that the namespace does not have
-// yet.
+// addAttributes registers the search attributes that a namespace of an earlier
+// start does not have yet. A new one is made with them: what is registered later
+// becomes usable only when the services have looked at the namespace again.
 func addAttributes(ctx context.Context, c client.Client, wanted map[string]enumspb.IndexedValueType) error {
-	if len(wanted) == 0 {
-		return nil
-	}
 	err := poll(ctx, func() error {
-		_, err := c.OperatorService().AddSearchAttributes(ctx, &operatorservice.AddSearchAttributesRequest{Namespace: Namespace, SearchAttributes: wanted})
+		there, err := c.OperatorService().ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{Namespace: Namespace})
+		if err != nil {
+			return err
+		}
+		missing := maps.Clone(wanted)
+		for name := range there.GetCustomAttributes() {
+			delete(missing, name)
+		}
+		if len(missing) == 0 {
+			return nil
+		}
+		_, err = c.OperatorService().AddSearchAttributes(ctx, &operatorservice.AddSearchAttributesRequest{Namespace: Namespace, SearchAttributes: missing})
 		return err
 	})
 	if err != nil {

@@ -87,7 +87,7 @@ func createFile(o Options) error {
 }
 
 func createNamespace(conf *config.SQL, o Options) error {
-	ns, err := schema.NewNamespaceConfig(clusterName, Namespace, false, nil)
+	ns, err := schema.NewNamespaceConfig(clusterName, Namespace, false, o.Attributes)
 	if err != nil {
 		return fmt.Errorf("server: %w", err)
 	}
