@@ -85,10 +85,10 @@ func untold(all []job.Undelivered) string {
 	var b strings.Builder
 	for i, u := range all {
 		if i == maxUntold {
-			fmt.Fprintf(&b, "\n\nNot told so far: %d more", len(all)-i)
+			b.WriteString(fmt.Sprintf("\n\nNot told so far: %d more", len(all)-i))
 			break
 		}
-		fmt.Fprintf(&b, "\n\nNot told so far: %s by %s: %s", plain(u.Event), plain(u.Channel), plain(u.Error))
+		b.WriteString(fmt.Sprintf("\n\nNot told so far: %s by %s: %s", plain(u.Event), plain(u.Channel), plain(u.Error)))
 	}
 	return b.String()
 }

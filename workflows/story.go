@@ -106,9 +106,9 @@ const gap = "\u2003"
 // details is a run in Markdown.
 func details(p job.RunProgress) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "**%s**", plain(p.Title))
+	b.WriteString(fmt.Sprintf("**%s**", plain(p.Title)))
 	if n := len(p.Steps); !p.Ended && n > 0 {
-		fmt.Fprintf(&b, ": now %s", p.Steps[n-1].Step)
+		b.WriteString(fmt.Sprintf(": now %s", p.Steps[n-1].Step))
 	}
 	if p.Verdict != "" {
 		b.WriteString("\n\n" + p.Verdict)
@@ -125,7 +125,7 @@ func details(p job.RunProgress) string {
 		case s.Result == "":
 			took, result = "", "at work"
 		}
-		fmt.Fprintf(&b, "| %s%[5]s | %[2]s%[5]s | %[3]s%[5]s | %[4]s |\n", s.Step, s.Began.UTC().Format(time.TimeOnly), took, result, gap)
+		b.WriteString(fmt.Sprintf("| %s%[5]s | %[2]s%[5]s | %[3]s%[5]s | %[4]s |\n", s.Step, s.Began.UTC().Format(time.TimeOnly), took, result, gap))
 	}
 	return b.String()
 }
