@@ -2,13 +2,15 @@ package workflows
 
 import (
 	"fmt"
+	"path"
 	"strings"
 
 	"canvasback/internal/human"
 	"canvasback/internal/job"
 )
 
-// What follows says what each step came to, in a line of plain text.
+// What follows says what each step came to, in a line of plain text. Words are
+// kept short: the Temporal UI breaks none, and cuts off what does not fit.
 
 func checkpointText(r job.CheckpointResult) string {
 	var parts []string
@@ -27,7 +29,7 @@ func checkpointText(r job.CheckpointResult) string {
 		parts = append(parts, human.Bytes(r.WALBytesAfter)+" of WAL are copied along")
 	}
 	if r.OwnerPID != 0 {
-		parts = append(parts, fmt.Sprintf("held by %s (PID %d)", r.OwnerExe, r.OwnerPID))
+		parts = append(parts, fmt.Sprintf("held by %s (PID %d)", path.Base(r.OwnerExe), r.OwnerPID))
 	}
 	return strings.Join(parts, "; ")
 }

@@ -254,6 +254,15 @@ func Polled(ctx context.Context, c client.Client, host string) (bool, error) {
 	return true, nil
 }
 
+// ProgressOf is the newest heartbeat of a run; nil if none of its steps gives one.
+func ProgressOf(ctx context.Context, c client.Client, r Run) (*job.Progress, error) {
+	d, err := c.DescribeWorkflowExecution(ctx, r.WorkflowID, r.RunID)
+	if err != nil {
+		return nil, Unreachable(err)
+	}
+	return progressOf(d), nil
+}
+
 // progressOf is the newest heartbeat of a run's pending steps; nil if none.
 func progressOf(d *workflowservice.DescribeWorkflowExecutionResponse) *job.Progress {
 	for _, a := range d.GetPendingActivities() {
