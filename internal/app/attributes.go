@@ -6,8 +6,10 @@ import (
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/operatorservice/v1"
+	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 
+	"canvasback/activities"
 	"canvasback/internal/job"
 )
 
@@ -19,6 +21,28 @@ var AttributeTypes = map[string]enumspb.IndexedValueType{
 	job.AttributeOutcome:  enumspb.INDEXED_VALUE_TYPE_KEYWORD,
 	job.AttributeRule:     enumspb.INDEXED_VALUE_TYPE_KEYWORD,
 	job.AttributeBytes:    enumspb.INDEXED_VALUE_TYPE_INT,
+}
+
+// AttributesOf answers for the server of c what a run may carry. A server refuses
+// attributes that it says it has, for the seconds after they were made or removed,
+// and tries the workflow task again: that must not hold the run up, so a task that
+// is tried again sets none.
+func AttributesOf(c client.Client) *activities.Attributes {
+	return &activities.Attributes{Registered: func(ctx context.Context, namespace string) ([]string, error) {
+		names, err := registered(ctx, c, namespace)
+		if err != nil || len(names) == 0 {
+			return nil, err
+		}
+		run := activity.GetInfo(ctx).WorkflowExecution
+		d, err := c.DescribeWorkflowExecution(ctx, run.ID, run.RunID)
+		if err != nil {
+			return nil, Unreachable(err)
+		}
+		if d.GetPendingWorkflowTask().GetAttempt() > 1 {
+			return nil, nil
+		}
+		return names, nil
+	}}
 }
 
 // registered names those of AttributeTypes that the namespace has. A server that

@@ -35,9 +35,7 @@ func NewWorker(c client.Client, cfg *config.Config, runner activities.Steps, ann
 	a := activities.New(runner, cfg.Copies)
 	a.Announcer = announcer
 	Register(w, a)
-	RegisterAttributes(w, &activities.Attributes{Registered: func(ctx context.Context, namespace string) ([]string, error) {
-		return registered(ctx, c, namespace)
-	}})
+	RegisterAttributes(w, AttributesOf(c))
 	RegisterHost(w, &activities.Host{Report: pulse})
 	return w
 }

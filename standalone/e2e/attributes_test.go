@@ -7,8 +7,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/operatorservice/v1"
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
+	"google.golang.org/grpc"
 
 	"canvasback/activities"
 	"canvasback/internal/app"
@@ -28,21 +31,30 @@ func (w *world) refusedAttributes(r runDoc) (n int) {
 	return n
 }
 
+// ownWorker starts a worker in this process that asks a about attributes. The
+// namespace of its world has none.
+func (w *world) ownWorker(a *activities.Attributes) {
+	w.t.Helper()
+	w.create()
+	cfg, err := config.Load(w.slow("1GB"))
+	require.NoError(w.t, err)
+	runner, err := backup.New(cfg)
+	require.NoError(w.t, err)
+	own := worker.New(w.client(), job.Queue(w.host), worker.Options{Identity: "canvasback-worker@" + w.host})
+	app.Register(own, activities.New(runner, cfg.Copies))
+	app.RegisterAttributes(own, a)
+	require.NoError(w.t, own.Start())
+	w.t.Cleanup(own.Stop)
+	w.waitForWorker()
+}
+
 // An attribute that goes between the answer that it is there and its use makes
 // the server refuse the workflow task. The task is tried again, asks again, and
 // the run ends well.
 func TestSearchAttributesThatGoBetweenQuestionAndUse(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, shared.HostPort()) // its namespace has none
-	w.create()
-	cfg, err := config.Load(w.slow("1GB"))
-	require.NoError(t, err)
-	runner, err := backup.New(cfg)
-	require.NoError(t, err)
-	c := w.client()
-	own := worker.New(c, job.Queue(w.host), worker.Options{Identity: "canvasback-worker@" + w.host})
-	app.Register(own, activities.New(runner, cfg.Copies))
-	app.RegisterAttributes(own, &activities.Attributes{Registered: func(ctx context.Context, _ string) ([]string, error) {
+	w := newWorld(t, shared.HostPort())
+	w.ownWorker(&activities.Attributes{Registered: func(ctx context.Context, _ string) ([]string, error) {
 		at := activity.GetInfo(ctx).WorkflowExecution
 		lies := 1 // at the start
 		if len(glob(t, w.repository, w.name(), "*", "manifest.json")) > 0 {
@@ -53,13 +65,36 @@ func TestSearchAttributesThatGoBetweenQuestionAndUse(t *testing.T) {
 		}
 		return nil, nil
 	}})
-	require.NoError(t, own.Start())
-	t.Cleanup(own.Stop)
-	w.waitForWorker()
-
 	var result resultDoc
 	w.do(&result, "run")
 	assert.Equal(t, "verified", result.State)
 	assert.Equal(t, 2, w.refusedAttributes(result.runDoc))
 	w.record("backup_labels_refused", result.runDoc)
+}
+
+// lying is a server that says of attributes that it has them, and refuses them.
+type lying struct{ client.Client }
+
+func (l lying) OperatorService() operatorservice.OperatorServiceClient {
+	return lyingOperator{l.Client.OperatorService()}
+}
+
+type lyingOperator struct {
+	operatorservice.OperatorServiceClient
+}
+
+func (lyingOperator) ListSearchAttributes(context.Context, *operatorservice.ListSearchAttributesRequest, ...grpc.CallOption) (*operatorservice.ListSearchAttributesResponse, error) {
+	return &operatorservice.ListSearchAttributesResponse{CustomAttributes: app.AttributeTypes}, nil
+}
+
+// A server that goes on refusing what it says it has does not hold a run up.
+func TestSearchAttributesThatAreRefusedAgainAndAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, shared.HostPort())
+	w.ownWorker(app.AttributesOf(lying{w.client()}))
+	var result resultDoc
+	w.do(&result, "run")
+	assert.Equal(t, "verified", result.State)
+	// A worker that still has the run in memory is asked once more.
+	assert.Contains(t, []int{2, 3, 4}, w.refusedAttributes(result.runDoc), "at the start, and at the end")
 }
