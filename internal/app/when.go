@@ -76,20 +76,36 @@ func (w when) interval() time.Duration {
 	return shortest
 }
 
-// longest is the longest time between two runs, of the next hundred.
+// activeDays is how many days with a run longest looks at: more than a year of
+// them, so that it finds the months, weekdays and nights without any.
+const activeDays = 400
+
+// longest is the longest time between two runs. All days with runs have the same
+// times of day, so that the time within a day is looked at once, however many
+// runs there are.
 func (w when) longest() time.Duration {
-	var longest time.Duration
-	at := w.parsed.Next(epoch)
-	for range 100 {
-		next := w.parsed.Next(at)
+	if every, ok := w.parsed.(cron.ConstantDelaySchedule); ok {
+		return every.Delay
+	}
+	first := w.parsed.Next(epoch.Add(-time.Second))
+	last, longest := first, time.Duration(0)
+	for next := w.parsed.Next(last); !next.IsZero() && day(next).Equal(day(first)); next = w.parsed.Next(last) {
+		longest, last = max(longest, next.Sub(last)), next
+	}
+	end := last.Sub(day(first)) // of each day
+	for range activeDays {
+		next := w.parsed.Next(day(last).AddDate(0, 0, 1).Add(-time.Second))
 		if next.IsZero() {
 			break
 		}
-		longest = max(longest, next.Sub(at))
-		at = next
+		longest = max(longest, next.Sub(last))
+		last = day(next).Add(end)
 	}
 	return longest
 }
+
+// day is when the day of t began, in UTC.
+func day(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
 
 // last is the latest time for a run after since and not after now; zero if there
 // is none. Times @every something are counted by the server from 1970 on.

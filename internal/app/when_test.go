@@ -84,3 +84,32 @@ func TestMemoGivesTheSpecBack(t *testing.T) {
 		assert.False(t, ok, "%v", other)
 	}
 }
+
+// What a database without max_age is held to follows from the longest time
+// between two starts, however many there are on a day.
+func TestLongest(t *testing.T) {
+	const day = 24 * time.Hour
+	for expression, want := range map[string]time.Duration{
+		"0 3 * * *":          day,
+		"@hourly":            time.Hour,
+		"@every 90m":         90 * time.Minute,
+		"* * * * *":          time.Minute,
+		"0 0,3 * * *":        21 * time.Hour,
+		"*/10 8-18 * * *":    13*time.Hour + 10*time.Minute,
+		"* 8-18 * * *":       13*time.Hour + time.Minute,
+		"*/15 * * * 1-5":     2*day + 15*time.Minute,
+		"*/10 8-18 * * 1-5":  2*day + 13*time.Hour + 10*time.Minute,
+		"0 3 * * 0":          7 * day,
+		"0 3 1 * *":          31 * day,
+		"*/5 * 1 * *":        30*day + 5*time.Minute,
+		"*/5 * * 1-11 *":     31*day + 5*time.Minute,
+		"0 3 1 1 *":          366 * day,
+		"0 3 * 1,2,3,10 1-5": 185 * day,
+	} {
+		t.Run(expression, func(t *testing.T) {
+			w, err := parseWhen(expression, "")
+			require.NoError(t, err)
+			assert.Equal(t, want, w.longest())
+		})
+	}
+}
