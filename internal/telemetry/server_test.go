@@ -2,11 +2,14 @@ package telemetry
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -72,6 +75,34 @@ func TestHealth(t *testing.T) {
 	assert.Contains(t, probe("/readyz"), "the watch of this host has not reported since 20")
 	w.Polling(false)
 	assert.Contains(t, probe("/readyz"), "does not poll")
+}
+
+// A file system that does not answer holds up neither the other probe nor the
+// worker, and is tried once, however often it is asked.
+func TestHealthOfARepositoryThatHangs(t *testing.T) {
+	w := start(t, "127.0.0.1:0", io.Discard)
+	hang, tries := make(chan struct{}), atomic.Int64{}
+	release := sync.OnceFunc(func() { close(hang) })
+	t.Cleanup(release)
+	w.Watch(func() health.Report { return health.Report{At: time.Now(), TemporalSeen: time.Now()} }, func() error {
+		tries.Add(1)
+		<-hang
+		return errors.New("it answers, badly")
+	})
+	w.Polling(true)
+	for range 2 {
+		assert.ErrorContains(t, w.written(time.Millisecond), "writing to the repository has not come to an end since 20")
+	}
+	assert.Equal(t, int64(1), tries.Load())
+	status, text := get(t, w, "/readyz")
+	assert.Equal(t, http.StatusServiceUnavailable, status)
+	assert.Contains(t, text, "writing to the repository has not come to an end")
+	status, _ = get(t, w, "/healthz")
+	assert.Equal(t, http.StatusOK, status)
+	w.Polling(false)
+
+	release()
+	assert.EqualError(t, w.written(time.Minute), "it answers, badly")
 }
 
 func TestMetricsAreServed(t *testing.T) {

@@ -35,6 +35,14 @@ type Worker struct {
 	report   func() health.Report
 	writable func() error
 	polling  bool
+	writing  *write // the try to write to the repository that is at work; nil: none is
+}
+
+// write is one try to write to the repository.
+type write struct {
+	began time.Time
+	ended chan struct{} // closed when it has
+	err   error         // once it has
 }
 
 // How old what is known may be before a probe says so. The watch reports every
@@ -42,6 +50,8 @@ type Worker struct {
 const (
 	reportTooOld   = 2 * time.Minute
 	temporalTooOld = 2 * time.Minute
+	// writeSlow is how long a probe waits for the repository to be written.
+	writeSlow = 3 * time.Second
 )
 
 // Start sets everything up and answers over HTTP from then on: first that the
@@ -111,11 +121,12 @@ func (w *Worker) close() error {
 // alive fails when the watch has come to a stand.
 func (w *Worker) alive() error {
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.report == nil {
+	report := w.report
+	w.mu.Unlock()
+	if report == nil {
 		return nil
 	}
-	if r := w.report(); !r.At.IsZero() && time.Since(r.At) > reportTooOld {
+	if r := report(); !r.At.IsZero() && time.Since(r.At) > reportTooOld {
 		return fmt.Errorf("the watch of this host has not reported since %s", r.At.UTC().Format(time.RFC3339))
 	}
 	return nil
@@ -125,18 +136,47 @@ func (w *Worker) alive() error {
 func (w *Worker) ready() error {
 	err := w.alive()
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.report == nil {
+	report, polling := w.report, w.polling
+	w.mu.Unlock()
+	if report == nil {
 		return errors.New("not connected to Temporal yet")
 	}
-	if !w.polling {
+	if !polling {
 		err = errors.Join(err, errors.New("the worker does not poll its queue"))
 	}
-	switch seen := w.report().TemporalSeen; {
+	switch seen := report().TemporalSeen; {
 	case seen.IsZero():
 		err = errors.Join(err, errors.New("no answer from Temporal yet"))
 	case time.Since(seen) > temporalTooOld:
 		err = errors.Join(err, fmt.Errorf("no answer from Temporal since %s", seen.UTC().Format(time.RFC3339)))
 	}
-	return errors.Join(err, w.writable())
+	return errors.Join(err, w.written(writeSlow))
+}
+
+// written tries to write to the repository, and waits no longer than patience
+// for a file system that does not answer. There is one try at a time, however
+// many ask.
+func (w *Worker) written(patience time.Duration) error {
+	w.mu.Lock()
+	try := w.writing
+	if try == nil {
+		try = &write{began: time.Now(), ended: make(chan struct{})}
+		w.writing = try
+		go func(writable func() error) {
+			try.err = writable()
+			w.mu.Lock()
+			w.writing = nil
+			w.mu.Unlock()
+			close(try.ended)
+		}(w.writable)
+	}
+	w.mu.Unlock()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-try.ended:
+		return try.err
+	case <-timer.C:
+		return fmt.Errorf("writing to the repository has not come to an end since %s", try.began.UTC().Format(time.RFC3339))
+	}
 }
