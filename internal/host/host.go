@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
@@ -27,6 +28,7 @@ type Host struct {
 	watch     *watch.Watch
 	notifier  *notify.Notifier
 	telemetry *telemetry.Worker
+	log       *slog.Logger
 
 	keeping sync.WaitGroup
 	stop    context.CancelFunc
@@ -38,6 +40,7 @@ func New(c client.Client, cfg *config.Config, runner *backup.Runner, tel *teleme
 		watch:     watch.New(watch.Options{Client: c, Config: cfg, Repo: runner.Repo, FS: vfs.OS(), Log: log, Version: backup.Version()}),
 		notifier:  notify.New(cfg),
 		telemetry: tel,
+		log:       log,
 	}
 	h.notifier.Complain = func(database, event, channel string, err error) {
 		log.Warn("Not told", "database", database, "event", event, "channel", channel, "error", err)
@@ -55,11 +58,24 @@ func (h *Host) keep(ctx context.Context) {
 	h.telemetry.Polling(true)
 }
 
+// restWait is how long rest waits for what keep began: a file system that does
+// not answer must not keep a worker from ending.
+const restWait = 5 * time.Second
+
 // rest ends it, and waits for that.
 func (h *Host) rest() {
 	h.telemetry.Polling(false)
 	h.stop()
-	h.keeping.Wait()
+	ended := make(chan struct{})
+	go func() {
+		h.keeping.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(restWait):
+		h.log.Warn("What looks after the messages to people has not come to an end, and is left behind: the repository's file system may not answer")
+	}
 }
 
 // Run works until ctx ends and the steps at work have put down where they are,
