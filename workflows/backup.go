@@ -26,9 +26,13 @@ func Backup(ctx workflow.Context, in job.BackupInput) (job.BackupResult, error) 
 	if err != nil {
 		return job.BackupResult{}, err
 	}
+	stop, err := heed(ctx)
+	if err != nil {
+		return job.BackupResult{}, err
+	}
 	told := announce(ctx, job.AnnounceBackup, in.Database)
 	found := label(ctx, in.Database)
-	result, err := stoppable(ctx, func(ctx workflow.Context) (job.BackupResult, error) {
+	result, err := stoppable(ctx, stop, func(ctx workflow.Context) (job.BackupResult, error) {
 		result, err := backup(ctx, s, in.Database, run)
 		if err != nil {
 			return job.BackupResult{}, abandon(ctx, s, in.Database, run, err)

@@ -258,6 +258,9 @@ func TestStepErrorKeepsWhyItFailed(t *testing.T) {
 	}
 	canceled := temporal.NewCanceledError()
 	assert.Equal(t, canceled, stepError("copy", "shop", canceled))
+	assert.Equal(t, canceled, stepError("copy", "shop", temporal.NewCanceledError("ACTIVITY_ID_NOT_STARTED")))
+	reasoned := temporal.NewCanceledError("a move")
+	assert.Equal(t, reasoned, stepError("copy", "shop", reasoned))
 }
 
 func TestOptionsBoundEveryStep(t *testing.T) {

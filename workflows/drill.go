@@ -22,9 +22,13 @@ func Drill(ctx workflow.Context, in job.DrillInput) (job.DrillResult, error) {
 	if err != nil {
 		return job.DrillResult{}, err
 	}
+	stop, err := heed(ctx)
+	if err != nil {
+		return job.DrillResult{}, err
+	}
 	told := announce(ctx, job.AnnounceDrill, in.Database)
 	found := label(ctx, in.Database)
-	result, err := stoppable(ctx, func(ctx workflow.Context) (job.DrillResult, error) { return drill(ctx, s, in) })
+	result, err := stoppable(ctx, stop, func(ctx workflow.Context) (job.DrillResult, error) { return drill(ctx, s, in) })
 	s.end(ctx, err, "Backup `%s` was restored in %s and **proved**.", result.ID, human.Seconds(result.RestoreSeconds))
 	found.end(ctx, job.RunMemo{Outcome: "passed", Backup: result.ID, Bytes: result.Bytes}, err)
 	if err != nil {

@@ -16,11 +16,18 @@ import (
 // the activity gave its error. A cancellation stays one.
 func stepError(step, db string, err error) error {
 	if temporal.IsCanceledError(err) {
+		if stopReason(err) == notStarted {
+			return temporal.NewCanceledError()
+		}
 		return err
 	}
 	kind, message := cause(err)
 	return temporal.NewNonRetryableApplicationError(fmt.Sprintf("%s of %s: %s", step, db, message), kind, err)
 }
+
+// notStarted is what the server tells of the cancellation of a step that no worker
+// had taken yet, in place of a reason.
+const notStarted = "ACTIVITY_ID_NOT_STARTED"
 
 // cause is why an activity failed: the name of a failure.Kind, and a message. A
 // timeout goes before the failure of the last attempt, which is its cause.

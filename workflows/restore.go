@@ -14,8 +14,12 @@ func Restore(ctx workflow.Context, in job.RestoreInput) (job.RestoreResult, erro
 	if err != nil {
 		return job.RestoreResult{}, err
 	}
+	stop, err := heed(ctx)
+	if err != nil {
+		return job.RestoreResult{}, err
+	}
 	found := label(ctx, in.Database)
-	result, err := stoppable(ctx, func(ctx workflow.Context) (job.RestoreResult, error) { return restore(ctx, s, in) })
+	result, err := stoppable(ctx, stop, func(ctx workflow.Context) (job.RestoreResult, error) { return restore(ctx, s, in) })
 	s.end(ctx, err, "Backup `%s` is restored to **%s**, opened and compared with what it held.", result.ID, plain(result.Target))
 	found.end(ctx, job.RunMemo{Outcome: "restored", Backup: result.ID, Bytes: result.Bytes}, err)
 	return result, err

@@ -10,49 +10,66 @@ import (
 	"canvasback/internal/job"
 )
 
-// stoppable runs a workflow's body so that job.StopUpdate can end it as a
-// cancellation would, with a reason. The update is answered when the body, its
-// clean-up included, has ended.
-func stoppable[R any](ctx workflow.Context, body func(workflow.Context) (R, error)) (R, error) {
-	var none R
-	inner, cancel := workflow.WithCancel(ctx)
-	defer cancel()
-	var asked, ended bool
-	var reason, outcome string
-	err := workflow.SetUpdateHandlerWithOptions(ctx, job.StopUpdate, func(ctx workflow.Context, in job.StopInput) (job.StopResult, error) {
-		if !asked {
-			asked, reason = true, in.Reason
-			cancel()
-		}
-		ctx, disconnect := workflow.NewDisconnectedContext(ctx) // who asked is answered whatever else ends the run
-		defer disconnect()
-		err := workflow.Await(ctx, func() bool { return ended })
-		return job.StopResult{Outcome: outcome}, err
-	}, workflow.UpdateHandlerOptions{
+// stopper lets job.StopUpdate end a run's body as a cancellation would, with a
+// reason.
+type stopper struct {
+	cancelled       workflow.Context // that of the body
+	cancel          workflow.CancelFunc
+	asked, ended    bool
+	reason, outcome string
+}
+
+// heed takes the update from now on. It comes before all that waits: the update
+// may be in the run's first task, and is refused there while nobody takes it.
+func heed(ctx workflow.Context) (*stopper, error) {
+	s := &stopper{}
+	s.cancelled, s.cancel = workflow.WithCancel(ctx)
+	err := workflow.SetUpdateHandlerWithOptions(ctx, job.StopUpdate, s.stop, workflow.UpdateHandlerOptions{
 		Description: "Stops the run, and removes what it had staged.",
-		Validator: func(in job.StopInput) error {
-			switch {
-			case ended:
-				return errors.New("the run has ended already")
-			case len(in.Reason) > job.MaxStopReason:
-				return fmt.Errorf("the reason has %d bytes, %d at most are taken", len(in.Reason), job.MaxStopReason)
-			}
-			return nil
-		},
+		Validator:   s.check,
 	})
 	if err != nil {
-		return none, fmt.Errorf("take the update %s: %w", job.StopUpdate, err)
+		return nil, fmt.Errorf("take the update %s: %w", job.StopUpdate, err)
 	}
-	result, err := body(inner)
-	ended = true
+	return s, nil
+}
+
+// stop answers when the body, its clean-up included, has ended.
+func (s *stopper) stop(ctx workflow.Context, in job.StopInput) (job.StopResult, error) {
+	if !s.asked {
+		s.asked, s.reason = true, in.Reason
+		s.cancel()
+	}
+	ctx, disconnect := workflow.NewDisconnectedContext(ctx) // who asked is answered whatever else ends the run
+	defer disconnect()
+	err := workflow.Await(ctx, func() bool { return s.ended })
+	return job.StopResult{Outcome: s.outcome}, err
+}
+
+// check refuses what could not be done.
+func (s *stopper) check(in job.StopInput) error {
+	switch {
+	case s.ended:
+		return errors.New("the run has ended already")
+	case len(in.Reason) > job.MaxStopReason:
+		return fmt.Errorf("the reason has %d bytes, %d at most are taken", len(in.Reason), job.MaxStopReason)
+	}
+	return nil
+}
+
+// stoppable runs a workflow's body so that s can stop it.
+func stoppable[R any](ctx workflow.Context, s *stopper, body func(workflow.Context) (R, error)) (R, error) {
+	defer s.cancel()
+	result, err := body(s.cancelled)
+	s.ended = true
 	switch {
 	case err == nil:
-		outcome = "the run had done its work before it could be stopped"
-	case asked && temporal.IsCanceledError(err):
-		outcome = "stopped, and what it had staged is removed"
-		err = stopped(reason, err)
+		s.outcome = "the run had done its work before it could be stopped"
+	case s.asked && temporal.IsCanceledError(err):
+		s.outcome = "stopped, and what it had staged is removed"
+		err = stopped(s.reason, err)
 	default:
-		outcome = "the run failed by itself: " + err.Error()
+		s.outcome = "the run failed by itself: " + err.Error()
 	}
 	// Ending without the answers would leave whoever asked without one.
 	answering, disconnect := workflow.NewDisconnectedContext(ctx)

@@ -2,9 +2,11 @@ package app
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
 
 	"canvasback/internal/failure"
 	"canvasback/internal/job"
@@ -21,14 +23,26 @@ const takenWithin = 15 * time.Second
 func Stop(ctx context.Context, c client.Client, r Run, reason string) error {
 	asking, cancel := context.WithTimeout(ctx, takenWithin)
 	defer cancel()
-	_, err := c.UpdateWorkflow(asking, client.UpdateWorkflowOptions{
+	asked, err := c.UpdateWorkflow(asking, client.UpdateWorkflowOptions{
 		WorkflowID: r.WorkflowID, RunID: r.RunID, UpdateName: job.StopUpdate,
 		Args: []any{job.StopInput{Reason: reason}}, WaitForStage: client.WorkflowUpdateStageAccepted,
 	})
-	if err == nil || ctx.Err() != nil {
+	if ctx.Err() != nil {
 		return err
 	}
+	if err == nil && !refused(ctx, asked) {
+		return nil
+	}
 	return gone(c.CancelWorkflow(ctx, r.WorkflowID, r.RunID))
+}
+
+// refused says whether the run has refused an update. That is no error of sending
+// it: a refusal counts as its outcome, which is there at once.
+func refused(ctx context.Context, update client.WorkflowUpdateHandle) bool {
+	ctx, cancel := context.WithCancel(ctx)
+	cancel() // do not wait for any other outcome
+	var app *temporal.ApplicationError
+	return errors.As(update.Get(ctx, nil), &app)
 }
 
 // Terminate ends a run at once; what it had staged is swept by a later one.

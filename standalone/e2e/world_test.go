@@ -243,7 +243,7 @@ func (w *world) waitForWorker() {
 
 func (w *world) client() client.Client {
 	w.t.Helper()
-	c, err := client.Dial(client.Options{HostPort: w.address, Logger: quiet{}})
+	c, err := client.Dial(client.Options{HostPort: w.address, Identity: "canvasback-starter@" + w.host, Logger: quiet{}})
 	require.NoError(w.t, err)
 	w.t.Cleanup(c.Close)
 	return c
