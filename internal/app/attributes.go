@@ -4,10 +4,13 @@ import (
 	"context"
 	"slices"
 
+	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/operatorservice/v1"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/workflow"
 
 	"canvasback/activities"
 	"canvasback/internal/job"
@@ -26,23 +29,53 @@ var AttributeTypes = map[string]enumspb.IndexedValueType{
 // AttributesOf answers for the server of c what a run may carry. A server refuses
 // attributes that it says it has, for the seconds after they were made or removed,
 // and tries the workflow task again: that must not hold the run up, so a task that
-// is tried again sets none.
+// was refused sets none.
 func AttributesOf(c client.Client) *activities.Attributes {
 	return &activities.Attributes{Registered: func(ctx context.Context, namespace string) ([]string, error) {
 		names, err := registered(ctx, c, namespace)
 		if err != nil || len(names) == 0 {
 			return nil, err
 		}
-		run := activity.GetInfo(ctx).WorkflowExecution
-		d, err := c.DescribeWorkflowExecution(ctx, run.ID, run.RunID)
-		if err != nil {
-			return nil, Unreachable(err)
-		}
-		if d.GetPendingWorkflowTask().GetAttempt() > 1 {
-			return nil, nil
+		refused, err := taskRefused(ctx, c, namespace, activity.GetInfo(ctx).WorkflowExecution)
+		if err != nil || refused {
+			return nil, err
 		}
 		return names, nil
 	}}
+}
+
+// fewTries of a workflow task may be a busy machine's. Only the first failure of
+// them is in the run's history: later ones count as refusals.
+const fewTries = 3
+
+// taskRefused says whether the run's workflow task at work is tried again because
+// the server refused its attributes.
+func taskRefused(ctx context.Context, c client.Client, namespace string, run workflow.Execution) (bool, error) {
+	d, err := c.DescribeWorkflowExecution(ctx, run.ID, run.RunID)
+	if err != nil {
+		return false, Unreachable(err)
+	}
+	switch tries := d.GetPendingWorkflowTask().GetAttempt(); {
+	case tries <= 1:
+		return false, nil
+	case tries > fewTries:
+		return true, nil
+	}
+	newest, err := c.WorkflowService().GetWorkflowExecutionHistoryReverse(ctx, &workflowservice.GetWorkflowExecutionHistoryReverseRequest{
+		Namespace: namespace, Execution: &commonpb.WorkflowExecution{WorkflowId: run.ID, RunId: run.RunID}, MaximumPageSize: 10,
+	})
+	if err != nil {
+		return false, Unreachable(err)
+	}
+	for _, e := range newest.GetHistory().GetEvents() {
+		switch e.GetEventType() {
+		case enumspb.EVENT_TYPE_WORKFLOW_TASK_FAILED:
+			return e.GetWorkflowTaskFailedEventAttributes().GetCause() == enumspb.WORKFLOW_TASK_FAILED_CAUSE_BAD_SEARCH_ATTRIBUTES, nil
+		case enumspb.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT, enumspb.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
+			return false, nil
+		}
+	}
+	return false, nil
 }
 
 // registered names those of AttributeTypes that the namespace has. A server that
