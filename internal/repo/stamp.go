@@ -3,7 +3,10 @@ package repo
 import (
 	"errors"
 	"io/fs"
+	"path/filepath"
 	"time"
+
+	"canvasback/internal/failure"
 )
 
 // Stamp tells whether a backup's manifest or notes may have changed: whatever
@@ -40,4 +43,22 @@ func (r *Repo) Stamps(database string) (map[string]Stamp, error) {
 		}
 	}
 	return stamps, nil
+}
+
+// Whole looks whether the files of a backup are there with the lengths that its
+// manifest names, without reading any: BackupBad where one is not.
+func (r *Repo) Whole(database, id string, files []File) error {
+	for _, f := range files {
+		name := filepath.Join(r.BackupDir(database, id), f.Name)
+		info, err := r.fs.Lstat(name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return failure.Errorf(failure.BackupBad, "%s of backup %s is gone", name, id)
+		case err != nil:
+			return writeError(err, "look at %s", name)
+		case !info.Mode.IsRegular() || info.Size != f.Bytes:
+			return failure.Errorf(failure.BackupBad, "%s of backup %s is no file of %d bytes any more", name, id, f.Bytes)
+		}
+	}
+	return nil
 }

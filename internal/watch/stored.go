@@ -21,6 +21,8 @@ type backup struct {
 	holdLost string // why the hold on the owner's checkpoints failed
 	drill    *job.PulseDrill
 	problem  string // of its notes
+	files    []repo.File
+	broken   string // why its files are not those of the manifest; it does not count then
 }
 
 // reader reads the backups of one database, those that have changed since it did
@@ -43,10 +45,13 @@ const settledAfter = 2 * time.Second
 
 // read returns all backups, the oldest first. Those that cannot be read are in
 // the error, which names one and counts the rest; the others are returned still.
-func (r *reader) read(now time.Time) ([]backup, error) {
+// Where they cannot even be listed, listed is false, and they are those of the
+// look before.
+func (r *reader) read(now time.Time) (all []backup, listed bool, err error) {
 	stamps, err := r.repo.Stamps(r.database.Name)
 	if err != nil {
-		return nil, err
+		all, _ = r.all()
+		return all, false, err
 	}
 	fresh := make(map[string]remembered, len(stamps))
 	var faults []error
@@ -66,15 +71,55 @@ func (r *reader) read(now time.Time) ([]backup, error) {
 		}
 	}
 	r.known = fresh
-	all := make([]backup, 0, len(fresh))
-	for _, k := range fresh {
-		if k.problem != "" {
-			faults = append(faults, errors.New(k.problem))
-		}
+	r.look()
+	all, problems := r.all()
+	return all, true, shorten(append(faults, problems...))
+}
+
+// all are the backups that are known, the oldest first, and what is wrong with
+// them.
+func (r *reader) all() (all []backup, problems []error) {
+	for _, k := range r.known {
 		all = append(all, k.backup)
 	}
 	slices.SortFunc(all, func(a, b backup) int { return cmp.Or(a.Started.Compare(b.Started), cmp.Compare(a.ID, b.ID)) })
-	return all, shorten(faults)
+	for _, b := range all {
+		for _, problem := range []string{b.broken, b.problem} {
+			if problem != "" {
+				problems = append(problems, errors.New(problem))
+			}
+		}
+	}
+	return all, problems
+}
+
+// look looks again at the files of the newest backup that counts: one that is
+// cut short where it is does not move the stamp.
+func (r *reader) look() {
+	all, _ := r.all()
+	for _, b := range slices.Backward(all) {
+		if !r.counts(b) {
+			continue
+		}
+		k := r.known[b.ID]
+		k.inspect(r.repo, r.database.Name)
+		if r.known[b.ID] = k; k.broken == "" {
+			return
+		}
+	}
+}
+
+// inspect finds out whether the files of a backup are still there.
+func (b *backup) inspect(from *repo.Repo, database string) {
+	b.broken = ""
+	if err := from.Whole(database, b.ID, b.files); err != nil {
+		b.broken = err.Error()
+	}
+}
+
+// counts tells whether it does as a verified backup.
+func (r *reader) counts(b backup) bool {
+	return b.broken == "" && (b.state == repo.StateVerified || b.state == repo.StateStructure && r.database.Retention.CountStructure)
 }
 
 func shorten(faults []error) error {
@@ -91,7 +136,10 @@ func (r *reader) load(id string) (backup, error) {
 	}
 	b := backup{
 		PulseBackup: job.PulseBackup{ID: m.ID, Started: m.Started, Finished: m.Finished, Rule: m.Acceptance.Rule},
-		state:       m.State, holdLost: m.Acceptance.Evidence["hold_lost"],
+		state:       m.State, holdLost: m.Acceptance.Evidence["hold_lost"], files: m.Files,
+	}
+	if m.State == repo.StateVerified || m.State == repo.StateStructure {
+		b.inspect(r.repo, r.database.Name)
 	}
 	for _, f := range m.Files {
 		b.Bytes += f.Bytes
@@ -122,7 +170,7 @@ func (r *reader) summary(all []backup, now time.Time) (job.PulseDatabase, int64)
 		if b.drill != nil && (d.Drill == nil || b.drill.At.After(d.Drill.At)) {
 			d.Drill = b.drill
 		}
-		if b.state == repo.StateVerified || b.state == repo.StateStructure && r.database.Retention.CountStructure {
+		if r.counts(b) {
 			counted = append(counted, b)
 		}
 	}

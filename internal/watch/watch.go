@@ -71,7 +71,7 @@ const (
 
 // looked is what a look at the repository found.
 type looked struct {
-	at           time.Time // zero: none has come to an end
+	at           time.Time // when all could be listed last; zero: never
 	databases    []job.PulseDatabase
 	free, stored int64
 	changed      bool
@@ -226,18 +226,25 @@ func (w *Watch) looker() func(context.Context) time.Duration {
 		readers[i] = &reader{repo: w.o.Repo, database: d}
 	}
 	return func(context.Context) time.Duration {
-		began := w.now()
+		w.mu.Lock()
+		before := w.seen.at
+		w.mu.Unlock()
+		began, whole := w.now(), true
 		found := looked{at: began.UTC(), databases: make([]job.PulseDatabase, 0, len(readers))}
 		var problems []error
 		changed, err := w.o.Config.Changed()
 		found.changed, problems = changed, append(problems, err)
 		for _, r := range readers {
-			all, err := r.read(began)
+			all, listed, err := r.read(began)
+			whole = whole && listed
 			d, bytes := r.summary(all, began)
 			found.databases, problems = append(found.databases, d), append(problems, err)
 			found.stored += bytes
 		}
 		found.free, err = w.o.FS.FreeBytes(w.o.Repo.Dir())
+		if !whole {
+			found.at = before
+		}
 		w.looked(found, append(problems, err))
 		return min(max(lookShare*w.now().Sub(began)-w.every, 0), longestPause)
 	}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -31,6 +32,7 @@ type world struct {
 	fs     vfs.FS
 	opened atomic.Int64 // manifests
 	hangs  atomic.Pointer[chan struct{}]
+	fails  atomic.Bool // to list directories
 	log    *strings.Builder
 }
 
@@ -46,6 +48,9 @@ func newWorld(t *testing.T) *world {
 	w.fs = vfstest.Intercept(vfs.OS(), func(op vfstest.Op) error {
 		if hang := w.hangs.Load(); hang != nil {
 			<-*hang
+		}
+		if op.Kind == vfstest.OpReadDir && w.fails.Load() {
+			return syscall.EIO
 		}
 		if op.Kind == vfstest.OpOpen && filepath.Base(op.Name) == "manifest.json" {
 			w.opened.Add(1)
@@ -97,7 +102,7 @@ func TestOnlyWhatChangedIsReadAgain(t *testing.T) {
 	read := func(want int64) []backup {
 		t.Helper()
 		before := w.opened.Load()
-		all, err := r.read(later)
+		all, _, err := r.read(later)
 		require.NoError(t, err)
 		assert.Equal(t, want, w.opened.Load()-before, "manifests that were opened")
 		return all
@@ -127,7 +132,7 @@ func TestWhatHasJustChangedIsReadAgain(t *testing.T) {
 	r := w.reader()
 	for _, after := range []time.Duration{time.Second, settledAfter, settledAfter + 1, time.Hour} {
 		before := w.opened.Load()
-		_, err := r.read(changed.Add(after))
+		_, _, err := r.read(changed.Add(after))
 		require.NoError(t, err)
 		assert.Equal(t, after < time.Hour, w.opened.Load() > before, "%s after the change", after)
 	}
@@ -139,7 +144,7 @@ func TestSummary(t *testing.T) {
 	r := w.reader()
 	summary := func() (string, int, int64) {
 		t.Helper()
-		all, err := r.read(now)
+		all, _, err := r.read(now)
 		require.NoError(t, err)
 		d, bytes := r.summary(all, now)
 		assert.Equal(t, 26*time.Hour, d.MaxAge)
@@ -160,7 +165,7 @@ func TestSummary(t *testing.T) {
 	assert.Equal(t, second.ID, id, "neither a failed one nor one of structure counts")
 	assert.Equal(t, 2, n)
 	assert.Equal(t, int64(4200), bytes)
-	all, err := r.read(now)
+	all, _, err := r.read(now)
 	require.NoError(t, err)
 	d, _ := r.summary(all, now)
 	assert.InDelta(t, 1000, d.GrowthPerDay, 0.01, "2000 bytes in two days")
@@ -189,11 +194,72 @@ func TestWhatCannotBeReadIsTold(t *testing.T) {
 		m := w.put(run, start.Add(time.Hour), repo.StateVerified, 1, nil)
 		require.NoError(t, os.WriteFile(filepath.Join(w.repo.BackupDir("shop", m.ID), "manifest.json"), []byte("{"), 0o600))
 	}
-	all, err := w.reader().read(time.Now())
+	all, _, err := w.reader().read(time.Now())
 	assert.ErrorContains(t, err, "manifest.json")
 	assert.ErrorContains(t, err, "(and 1 more)")
 	require.Len(t, all, 1)
 	assert.Equal(t, good.ID, all[0].ID)
+}
+
+// A backup whose files are gone, or were cut short where they are, does not count.
+func TestBackupsWithoutTheirFiles(t *testing.T) {
+	w := newWorld(t)
+	var all []*repo.Manifest
+	for i, run := range []string{"a", "b", "c"} {
+		all = append(all, w.put(run, start.Add(time.Duration(i)*time.Hour), repo.StateVerified, 1000, nil))
+	}
+	file := func(i int) string { return filepath.Join(w.repo.BackupDir("shop", all[i].ID), "shop.duckdb") }
+	r, later := w.reader(), time.Now().Add(time.Minute) // by when no directory's time is young
+	newest := func(want int, problem string) {
+		t.Helper()
+		read, listed, err := r.read(later)
+		assert.True(t, listed)
+		if problem == "" {
+			require.NoError(t, err)
+		} else {
+			require.ErrorContains(t, err, problem)
+		}
+		d, _ := r.summary(read, later)
+		require.NotNil(t, d.Newest)
+		assert.Equal(t, all[want].ID, d.Newest.ID)
+		assert.Equal(t, want+1, d.Backups)
+	}
+	newest(2, "")
+	require.NoError(t, os.Truncate(file(2), 999))
+	newest(1, "is no file of 1000 bytes any more")
+	newest(1, "is no file of 1000 bytes any more")
+	require.NoError(t, os.Remove(file(1)))
+	newest(0, "(and 1 more)")
+	require.NoError(t, os.RemoveAll(w.repo.BackupDir("shop", all[2].ID)))
+	newest(0, "shop.duckdb of backup "+all[1].ID+" is gone")
+}
+
+// A directory that cannot be listed is not taken for an empty one.
+func TestBackupsThatCannotBeListed(t *testing.T) {
+	w := newWorld(t)
+	m := w.put("a", start, repo.StateVerified, 1000, nil)
+	var clock atomic.Pointer[time.Time]
+	set(&clock, start.Add(time.Hour))
+	watch := w.watch(&clock)
+	do := watch.looker()
+	do(t.Context())
+	w.fails.Store(true)
+	set(&clock, start.Add(2*time.Hour))
+	do(t.Context())
+	watch.refresh()
+	r := watch.Report()
+	require.NotNil(t, r.Databases[0].Backups.Newest, "it is not known to be gone")
+	assert.Equal(t, m.ID, r.Databases[0].Backups.Newest.ID)
+	assert.Equal(t, start.Add(time.Hour), r.Pulse.Looked, "nothing was seen since")
+	assert.Contains(t, r.Pulse.Problem, "input/output error")
+	assert.True(t, health.Has(r.Databases[0].Problems, health.Repository))
+	assert.False(t, health.Has(r.Databases[0].Problems, health.NoBackup))
+
+	w.fails.Store(false)
+	do(t.Context())
+	watch.refresh()
+	assert.Equal(t, start.Add(2*time.Hour), watch.Report().Pulse.Looked)
+	assert.Empty(t, watch.Report().Pulse.Problem)
 }
 
 // set makes now the time of the watch.
