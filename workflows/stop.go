@@ -67,6 +67,9 @@ func stoppable[R any](ctx workflow.Context, s *stopper, body func(workflow.Conte
 		s.outcome = "the run had done its work before it could be stopped"
 	case s.asked && temporal.IsCanceledError(err):
 		s.outcome = "stopped, and what it had staged is removed"
+		if cleanup := stopReason(err); cleanup != "" {
+			s.outcome = "stopped, and what it had staged could not be removed: " + cleanup
+		}
 		err = stopped(s.reason, err)
 	default:
 		s.outcome = "the run failed by itself: " + err.Error()

@@ -120,12 +120,14 @@ func TestStopUpdate(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		abandon error
+		outcome string
 		details string
 		verdict string
 	}{
-		{"what was staged is removed", nil, "stopped: a move",
+		{"what was staged is removed", nil, "stopped, and what it had staged is removed", "stopped: a move",
 			"It was **stopped**, and what it had staged is removed.\n\n> stopped: a move\n\n**What to do:** nothing; a new run may begin at any time."},
-		{"it cannot be removed", fullError, "stopped: a move; abandon of shop: the disk is full",
+		{"it cannot be removed", fullError,
+			"stopped, and what it had staged could not be removed: abandon of shop: the disk is full", "stopped: a move; abandon of shop: the disk is full",
 			"It was **stopped**. What it had staged could not be removed: a later run sweeps it.\n\n> stopped: a move; abandon of shop: the disk is full\n\n" +
 				"**What to do:** nothing; a new run may begin at any time."},
 	} {
@@ -160,7 +162,7 @@ func TestStopUpdate(t *testing.T) {
 			for _, a := range []answer{first, second} {
 				require.NoError(t, a.refused)
 				require.NoError(t, a.err)
-				assert.Contains(t, a.result.(job.StopResult).Outcome, "stopped")
+				assert.Equal(t, tt.outcome, a.result.(job.StopResult).Outcome)
 			}
 		})
 	}
