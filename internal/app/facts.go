@@ -40,7 +40,7 @@ func runFacts(d *workflowservice.DescribeWorkflowExecutionResponse) *health.Run 
 	if t := d.GetPendingWorkflowTask(); t != nil {
 		r.Task, r.TaskSince = int(t.GetAttempt()), timeOf(t.GetScheduledTime())
 	}
-	for _, a := range d.GetPendingActivities() {
+	for _, a := range pendingSteps(d) {
 		r.Attempt = int(a.GetAttempt())
 		r.Waiting = a.GetState() == enumspb.PENDING_ACTIVITY_STATE_SCHEDULED
 		r.Error = a.GetLastFailure().GetMessage()

@@ -10,6 +10,7 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	taskqueuepb "go.temporal.io/api/taskqueue/v1"
+	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
@@ -263,9 +264,22 @@ func ProgressOf(ctx context.Context, c client.Client, r Run) (*job.Progress, err
 	return progressOf(d), nil
 }
 
+// pendingSteps are the steps of a run that are pending. The announcement of its
+// start goes on beside the first ones, and says nothing of how they get on.
+func pendingSteps(d *workflowservice.DescribeWorkflowExecutionResponse) []*workflowpb.PendingActivityInfo {
+	all := d.GetPendingActivities()
+	steps := slices.DeleteFunc(slices.Clone(all), func(a *workflowpb.PendingActivityInfo) bool {
+		return a.GetActivityType().GetName() == job.AnnounceActivity
+	})
+	if len(steps) == 0 {
+		return all
+	}
+	return steps
+}
+
 // progressOf is the newest heartbeat of a run's pending steps; nil if none.
 func progressOf(d *workflowservice.DescribeWorkflowExecutionResponse) *job.Progress {
-	for _, a := range d.GetPendingActivities() {
+	for _, a := range pendingSteps(d) {
 		var p job.Progress
 		if details := a.GetHeartbeatDetails(); details != nil && len(details.GetPayloads()) > 0 && fromPayload(details.GetPayloads()[0], &p) {
 			return &p

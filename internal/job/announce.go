@@ -8,6 +8,10 @@ const (
 	AnnounceDrill  = "drill"
 )
 
+// AnnounceActivity is the registered name of the step that tells people. It goes
+// on beside the other ones of a run.
+const AnnounceActivity = "Announce"
+
 // Announced ends of a run; none is its start.
 const (
 	AnnouncePassed = "passed" // for a backup: State tells how far
