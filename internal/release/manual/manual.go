@@ -9,12 +9,33 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
+
+	"canvasback/internal/version"
 )
+
+// Main is the main function of a program that was built with the tag: it writes
+// the man pages of root to the directory of the first argument, dated by the
+// second, in seconds since 1970.
+func Main(root *cobra.Command) {
+	if len(os.Args) != 3 {
+		fmt.Fprintf(os.Stderr, "usage: %s DIR SECONDS\n", root.Name())
+		os.Exit(2)
+	}
+	seconds, err := strconv.ParseInt(os.Args[2], 10, 64)
+	if err == nil {
+		err = Write(root, os.Args[1], version.String(), time.Unix(seconds, 0).UTC())
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
 
 // Write writes a page of section 1 for root and for every command below it to
 // the directory, dated date, so that the same program has the same pages.
@@ -64,8 +85,8 @@ func Page(cmd *cobra.Command, version string, date time.Time) ([]byte, error) {
 
 // exitStatus is the same for all commands; that of the worker is in its text.
 const exitStatus = `.SH EXIT STATUS
-0 done, 1 failed, 2 wrong usage or configuration, 3 partly done, 4 the backup is
-bad, 5 not found, 130 interrupted.
+0 done, 1 failed, 2 wrong usage or configuration, 3 partly done or an objective
+is missed, 4 the backup is bad, 5 not found, 130 interrupted.
 `
 
 // tidy makes of the library's page one that is well formed: options as tagged
