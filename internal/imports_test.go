@@ -30,6 +30,7 @@ var allowed = map[string][]string{
 	"internal/hook":      {},
 	"internal/human":     {},
 	"internal/job":       {"internal/human"},
+	"internal/pace":      {},
 	"internal/retention": {},
 	"internal/vfs":       {},
 
