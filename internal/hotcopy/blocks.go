@@ -166,6 +166,8 @@ func (c *copier) throttle(ctx context.Context, n int) error {
 	if c.o.Limiter == nil {
 		return nil
 	}
+	began := c.o.clock.Now()
+	defer func() { c.throttled += c.o.since(began) }()
 	err := c.o.Limiter.WaitN(ctx, n)
 	if _, bounded := ctx.Deadline(); err != nil && bounded && ctx.Err() == nil {
 		<-ctx.Done() // the limiter sees now that the time will not do

@@ -72,6 +72,28 @@ func TestCloneWithATornBlock(t *testing.T) {
 	assert.True(t, before.is(readAll(t, mem, "/copy/x.duckdb"), readAll(t, mem, "/copy/x.duckdb.wal")))
 }
 
+// TestPacedCloneWithATornBlock: within a bandwidth a clone is read when it has been
+// accepted. A torn block costs another pass then, which reads.
+func TestPacedCloneWithATornBlock(t *testing.T) {
+	before, _ := checkpointed(t)
+	a := before.size()
+	var id int64
+	for !before.uses(id) || len(before.free.Meta) == 0 || before.free.Meta[0].ID == id {
+		id++
+	}
+	off := duckfile.BlockOffset(id, a)
+	half := bytes.Clone(before.block(id))
+	clear(half[8:])
+	mem, opts := cloning(t, before, func(w *writer) { w.put(livePath, off, half) })
+	opts.Limiter = &counting{}
+	opts.clock = stepping{func() { (&writer{t: t, mem: mem}).put(livePath, off, before.block(id)) }}
+	res, err := Copy(t.Context(), opts)
+	require.NoError(t, err)
+	assert.False(t, res.Cloned)
+	assert.Equal(t, 2, res.Attempts)
+	assert.True(t, before.is(readAll(t, mem, "/copy/x.duckdb"), readAll(t, mem, "/copy/x.duckdb.wal")))
+}
+
 func TestCloneThatIsCutToWhatTheHeaderUses(t *testing.T) {
 	before, _ := checkpointed(t)
 	mem, opts := cloning(t, before, nil)

@@ -3,8 +3,10 @@ package hotcopy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
+	"canvasback/internal/duckfile"
 	"canvasback/internal/failure"
 )
 
@@ -16,7 +18,8 @@ type copier struct {
 	buf, old  []byte
 	bytesRead int64
 	lost      losses
-	lostWaits int // passes that a checkpoint ended while they waited
+	throttled time.Duration // that went into waiting for the bandwidth
+	lostWaits int           // passes that a checkpoint ended while they waited
 	resumed   int64
 	ownerPID  int
 	locked    bool          // a process holds the database's lock
@@ -123,9 +126,18 @@ func (c *copier) ended(ctx context.Context, attempt int, err error) error {
 	case !errors.Is(cause, errOutOfTime):
 		return cause
 	case len(c.lost) == 0:
-		return failure.Errorf(failure.OutOfTime, "the copy of %s did not end within %s, in attempt %d", c.o.Path, c.o.MaxTime, attempt)
+		return failure.Errorf(failure.OutOfTime, "the copy of %s did not end within %s%s, in attempt %d", c.o.Path, c.o.MaxTime, c.slowed(), attempt)
 	}
-	return failure.Errorf(failure.OutOfTime, "no copy of %s could be accepted within %s, in attempt %d%s; the last one: %w", c.o.Path, c.o.MaxTime, attempt, c.lost.because(), err)
+	return failure.Errorf(failure.OutOfTime, "no copy of %s could be accepted within %s%s, in attempt %d%s; the last one: %w", c.o.Path, c.o.MaxTime, c.slowed(), attempt, c.lost.because(), err)
+}
+
+// slowed says how much of the time the limit on the bandwidth took, as a part of a
+// sentence; empty where it was less than a tenth.
+func (c *copier) slowed() string {
+	if c.throttled < c.o.MaxTime/10 {
+		return ""
+	}
+	return fmt.Sprintf(" (%s of it went into waiting for the bandwidth limit)", c.throttled.Round(c.o.MaxTime/1000))
 }
 
 // attempt runs one pass to its verdict, under a hold where one is to be had. It
@@ -183,7 +195,7 @@ func (c *copier) try(ctx context.Context, p *pass) (res *Result, err error) {
 		return nil, err
 	}
 	c.report(p, "hash", p.done, p.total)
-	files, blocks, err := c.stage.finish(ctx, &c.o, p.WALBytes > 0, p.opaque())
+	files, blocks, err := c.finish(ctx, p)
 	if err != nil {
 		return nil, err
 	}
@@ -198,6 +210,22 @@ func (c *copier) try(ctx context.Context, p *pass) (res *Result, err error) {
 		Commits: p.Commits, WALBytes: p.WALBytes, BytesRead: c.bytesRead, BytesResumed: c.resumed, Cloned: p.cloned,
 		Files: files,
 	}, nil
+}
+
+// finish reads the accepted copy back. Where it is a clone, its blocks are those of
+// the database, on the same disk, and within the bandwidth; what was not looked
+// into before may show half a write, and is then copied by reading.
+func (c *copier) finish(ctx context.Context, p *pass) ([]File, int64, error) {
+	wait := freely
+	if p.cloned {
+		wait = c.throttle
+	}
+	files, blocks, err := c.stage.finish(ctx, &c.o, p.WALBytes > 0, p.opaque(), wait)
+	if p.unread && (errors.Is(err, duckfile.ErrCorrupt) || errors.Is(err, duckfile.ErrTruncated)) {
+		c.noClone = true
+		err = moving(movedBlocks, "the clone of %s shows half a write: %w", c.src.path, err)
+	}
+	return files, blocks, err
 }
 
 // transfer brings the blocks into the stage: as a clone where the file system

@@ -101,6 +101,16 @@
 // .wal.checkpoint behind it; or, when the header is already the new one,
 // .wal.checkpoint alone. Only rules B, C and hold accept such a copy.
 //
+// # Bandwidth
+//
+// Options.Limiter bounds what is read of the database and, once in each pass, of
+// the WAL as it is taken. No rule is the weaker for it: a pass that takes longer is
+// lost more often, and what A8 allows is measured, not assumed. The looks at the
+// WAL before and after are not in it. They read again what the owner has just
+// written, out of the page cache, and those after the last block are to be short.
+// A clone has cost no reads when it is accepted; it is read, to be checked and
+// hashed, when it was.
+//
 // # Interruption
 //
 // What has been copied is synced and recorded in progress.json every 64 MiB. A

@@ -47,12 +47,69 @@ func TestRangesAreCopiedByTheKernelWhereNothingClones(t *testing.T) {
 func TestTimeIsOverAtTheBandwidth(t *testing.T) {
 	mem, _, _ := atRest(t)
 	opts := held(mem, nil)
-	opts.Limiter = rate.NewLimiter(1000, MaxRead)
-	opts.Limiter.AllowN(time.Now(), MaxRead)
+	limiter := rate.NewLimiter(1000, MaxRead)
+	limiter.AllowN(time.Now(), MaxRead)
+	opts.Limiter = limiter
 	opts.MaxTime = 200 * time.Millisecond
 	_, err := Copy(t.Context(), opts)
 	require.Error(t, err)
 	assert.Same(t, failure.OutOfTime, failure.Of(err), "%v", err)
+	assert.ErrorContains(t, err, "of it went into waiting for the bandwidth limit", "whom to blame")
+}
+
+// counting lets everything through, and remembers how much it was.
+type counting struct {
+	bytes, longest int64
+	then           func()
+}
+
+func (c *counting) WaitN(ctx context.Context, n int) error {
+	c.bytes += int64(n)
+	c.longest = max(c.longest, int64(n))
+	if c.then != nil {
+		c.then()
+	}
+	return ctx.Err()
+}
+
+// TestTheLimiterSeesEveryByte of the database and of the WAL that is taken.
+func TestTheLimiterSeesEveryByte(t *testing.T) {
+	for _, clones := range []bool{false, true} {
+		before, _ := checkpointed(t)
+		mem, opts := cloning(t, before, nil)
+		mem.SetClones(clones)
+		limiter := &counting{}
+		opts.Limiter = limiter
+		res, err := Copy(t.Context(), opts)
+		require.NoError(t, err)
+		assert.Equal(t, clones, res.Cloned)
+		require.Positive(t, res.WALBytes)
+		used := res.Blocks * res.BlockBytes
+		assert.LessOrEqual(t, limiter.longest, int64(MaxRead))
+		if clones {
+			assert.GreaterOrEqual(t, limiter.bytes, res.WALBytes+used+res.Files[0].Bytes, "checked and hashed")
+		} else {
+			assert.Equal(t, res.WALBytes+res.BytesRead, limiter.bytes)
+			assert.GreaterOrEqual(t, res.BytesRead, used)
+		}
+		assert.True(t, before.is(readAll(t, mem, "/copy/x.duckdb"), readAll(t, mem, "/copy/x.duckdb.wal")))
+	}
+}
+
+// TestInterruptedWhileTheWALWaits ends with the cause, and leaves nothing that is
+// taken for a copy.
+func TestInterruptedWhileTheWALWaits(t *testing.T) {
+	before, _ := checkpointed(t)
+	mem, opts := cloning(t, before, nil)
+	stop := errors.New("the worker stops")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	opts.Limiter = &counting{then: func() { cancel(stop) }}
+	_, err := Copy(ctx, opts)
+	require.ErrorIs(t, err, stop)
+	opts.Limiter = &counting{}
+	_, err = Copy(t.Context(), opts)
+	require.NoError(t, err)
+	assert.True(t, before.is(readAll(t, mem, "/copy/x.duckdb"), readAll(t, mem, "/copy/x.duckdb.wal")))
 }
 
 // TestCancelledInTheFinalCheck does not read all of the copy first.

@@ -1,9 +1,8 @@
 package hotcopy
 
 import (
+	"context"
 	"time"
-
-	"golang.org/x/time/rate"
 
 	"canvasback/internal/duckfile"
 	"canvasback/internal/vfs"
@@ -38,9 +37,8 @@ type Options struct {
 	// AllowNetwork copies from a network file system, where assumption A6 may
 	// not hold.
 	AllowNetwork bool
-	// Limiter bounds the bytes read from the database; nil: no bound. Its burst
-	// must be at least MaxRead.
-	Limiter *rate.Limiter
+	// Limiter bounds the bytes read from the database and its WAL; nil: no bound.
+	Limiter Limiter
 	// Hold asks the owner to keep checkpoints off while the copy runs; nil: it
 	// is not asked.
 	Hold Hold
@@ -54,6 +52,13 @@ type Options struct {
 	stopped func(pid int) string                    // nil: as /proc has it
 	opened  func(pid int, dev, ino uint64) []string // nil: as /proc has it
 	without check                                   // tests only
+}
+
+// Limiter waits for its leave to read n bytes, at most MaxRead, and returns an
+// error when ctx ends first. A *rate.Limiter whose burst is at least MaxRead is
+// one. It is called by one goroutine at a time.
+type Limiter interface {
+	WaitN(ctx context.Context, n int) error
 }
 
 // MaxRead is the largest read from the database, in bytes.

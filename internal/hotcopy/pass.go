@@ -31,6 +31,7 @@ type pass struct {
 	seen     time.Time         // the last time that the headers were looked at and found the same
 	resumed  int64             // bytes below Next when this process took over
 	cloned   bool
+	unread   bool // a clone whose blocks were not looked into yet
 	total    int64
 	done     int64
 }
@@ -103,7 +104,7 @@ func (c *copier) takeWAL(ctx context.Context, p *pass) error {
 			return err
 		}
 	}
-	p.WALBytes, err = c.stage.writeWAL(ctx, pieces, p.Commits, v.head)
+	p.WALBytes, err = c.stage.writeWAL(ctx, pieces, p.Commits, v.head, c.throttle)
 	return err
 }
 

@@ -181,7 +181,7 @@ type piece struct {
 // writeWAL writes the pieces one after the other as the copy's WAL, or removes
 // it when there are none. It then reads back what it wrote: it must hold the
 // given number of commits, end with the last of them and have no marker.
-func (s *stage) writeWAL(ctx context.Context, pieces []piece, commits int64, h *duckfile.Headers) (int64, error) {
+func (s *stage) writeWAL(ctx context.Context, pieces []piece, commits int64, h *duckfile.Headers, wait waiter) (int64, error) {
 	path := filepath.Join(s.dir, s.walName())
 	if len(pieces) == 0 {
 		if err := s.fs.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -193,7 +193,7 @@ func (s *stage) writeWAL(ctx context.Context, pieces []piece, commits int64, h *
 	if err != nil {
 		return 0, stageError(s.dir, err)
 	}
-	size, err := fillWAL(ctx, f, pieces)
+	size, err := fillWAL(ctx, f, pieces, wait)
 	if err == nil {
 		err = checkWAL(f, size, commits, h)
 	}
@@ -218,11 +218,11 @@ func (s *stage) hasWAL(r record, h *duckfile.Headers) bool {
 	return errors.Join(err, f.Close()) == nil && info.Size == r.WALBytes
 }
 
-func fillWAL(ctx context.Context, f vfs.File, pieces []piece) (int64, error) {
+func fillWAL(ctx context.Context, f vfs.File, pieces []piece, wait waiter) (int64, error) {
 	var size int64
 	for _, p := range pieces {
-		r := &contextReader{ctx, io.NewSectionReader(p.file, p.Start, p.End-p.Start)}
-		n, err := io.Copy(f, r)
+		r := io.NewSectionReader(&pacedReaderAt{ctx, wait, p.file}, p.Start, p.End-p.Start)
+		n, err := io.CopyBuffer(f, &contextReader{ctx, r}, make([]byte, min(p.End-p.Start, MaxRead)))
 		size += n
 		if err != nil {
 			return size, err
@@ -258,16 +258,30 @@ func sum(ctx context.Context, f io.ReaderAt, n int64) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-type contextReaderAt struct {
-	ctx context.Context
-	r   io.ReaderAt
+// waiter waits until n bytes may be read, at most MaxRead.
+type waiter func(ctx context.Context, n int) error
+
+// freely does not wait.
+func freely(context.Context, int) error { return nil }
+
+// pacedReaderAt pays for what it has read: the end of a file costs nothing.
+type pacedReaderAt struct {
+	ctx  context.Context
+	wait waiter
+	r    io.ReaderAt
 }
 
-func (c *contextReaderAt) ReadAt(p []byte, off int64) (int, error) {
-	if c.ctx.Err() != nil {
-		return 0, context.Cause(c.ctx)
+func (p *pacedReaderAt) ReadAt(b []byte, off int64) (int, error) {
+	if p.ctx.Err() != nil {
+		return 0, context.Cause(p.ctx)
 	}
-	return c.r.ReadAt(p, off)
+	n, err := p.r.ReadAt(b, off)
+	for left := n; left > 0; left -= MaxRead {
+		if err := p.wait(p.ctx, min(left, MaxRead)); err != nil {
+			return n, err
+		}
+	}
+	return n, err
 }
 
 type contextReader struct {
@@ -283,8 +297,8 @@ func (c *contextReader) Read(p []byte) (int, error) {
 }
 
 // finish syncs the copy, checks every used block of what was stored and hashes
-// it.
-func (s *stage) finish(ctx context.Context, o *Options, wal, opaque bool) (files []File, blocks int64, err error) {
+// it, at the pace that wait allows.
+func (s *stage) finish(ctx context.Context, o *Options, wal, opaque bool, wait waiter) (files []File, blocks int64, err error) {
 	if err := s.sync(); err != nil {
 		return nil, 0, err
 	}
@@ -292,13 +306,14 @@ func (s *stage) finish(ctx context.Context, o *Options, wal, opaque bool) (files
 	if err != nil {
 		return nil, 0, stageError(s.dir, err)
 	}
+	stored := &pacedReaderAt{ctx, wait, s.db}
 	if !opaque {
-		if blocks, err = duckfile.CheckFile(&contextReaderAt{ctx, s.db}, info.Size, o.Key, nil); err != nil {
+		if blocks, err = duckfile.CheckFile(stored, info.Size, o.Key, nil); err != nil {
 			return nil, 0, fmt.Errorf("the copy %s does not read back as it was written: %w", s.db.Name(), err)
 		}
 	}
 	files = []File{{Name: s.name, Bytes: info.Size}}
-	if files[0].SHA256, err = sum(ctx, s.db, info.Size); err != nil {
+	if files[0].SHA256, err = sum(ctx, stored, info.Size); err != nil {
 		return nil, 0, err
 	}
 	if !wal {

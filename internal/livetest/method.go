@@ -49,8 +49,11 @@ type Taken struct {
 var Ours = Method{"canvasback", func(ctx context.Context, s Source, target string) (string, int, error) {
 	o := hotcopy.Options{
 		FS: vfs.OS(), Path: s.Owner.Database, Dir: filepath.Dir(target), Name: strings.TrimSuffix(filepath.Base(target), ".duckdb"),
-		Settle: s.Settle, Limiter: s.limiter(),
+		Settle:      s.Settle,
 		MaxAttempts: 300, // owners, copies and checkers share the cores here
+	}
+	if l := s.limiter(); l != nil { // a nil *rate.Limiter would be a Limiter
+		o.Limiter = l
 	}
 	if s.Vouch {
 		o.EngineVersion = s.Kind.Vouched
