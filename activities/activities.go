@@ -35,7 +35,9 @@ type Activities struct {
 	slots     chan struct{} // one for each copy or verification at once
 }
 
-// New makes activities that copy or verify at most copies databases at a time.
+// New makes activities that copy or verify at most copies databases at a time,
+// whoever hands out the steps. Where the server does, from the queue job.Turns,
+// nobody waits here.
 func New(runner Steps, copies int) *Activities {
 	return &Activities{Runner: runner, slots: make(chan struct{}, max(copies, 1))}
 }
@@ -123,14 +125,15 @@ func inTurn[In, Out any](a *Activities, ctx context.Context, name string, in In,
 	return result, s.outcome(err)
 }
 
-// slot waits for a turn to load the disks. The heartbeat goes on meanwhile.
+// slot waits for a turn to load the disks, in the order of those that came: so do
+// senders on a channel. The heartbeat goes on meanwhile.
 func (a *Activities) slot(s *step) (release func(), err error) {
 	select {
 	case a.slots <- struct{}{}:
 		return func() { <-a.slots }, nil
 	default:
 	}
-	s.progress(job.Progress{Step: s.name, Phase: "waiting for another database's backup"})
+	s.progress(job.Progress{Step: s.name, Phase: job.WaitingPhase})
 	select {
 	case a.slots <- struct{}{}:
 		return func() { <-a.slots }, nil

@@ -3,8 +3,10 @@ package activities
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -354,6 +356,46 @@ func TestCopiesWaitForTheirTurn(t *testing.T) {
 		assert.NoError(t, <-done)
 	}
 	assert.Equal(t, int32(copies), most.Load())
+}
+
+// Who came first is first, and who gave up is passed over.
+func TestTurnsAreInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := New(&runner{}, 2)
+		var order []int
+		var mu sync.Mutex
+		gaveUp := errors.New("gave up")
+		var leave []context.CancelCauseFunc
+		for i := range 200 {
+			s := &step{name: "copy"}
+			s.ctx, s.cancel = context.WithCancelCause(t.Context())
+			leave = append(leave, s.cancel)
+			go func() {
+				release, err := a.slot(s)
+				if err != nil {
+					assert.ErrorIs(t, err, gaveUp)
+					return
+				}
+				mu.Lock()
+				order = append(order, i)
+				mu.Unlock()
+				time.Sleep(time.Second)
+				release()
+			}()
+			synctest.Wait()
+		}
+		for i := 10; i < 200; i += 10 {
+			leave[i](gaveUp)
+		}
+		time.Sleep(time.Hour)
+		require.Len(t, order, 200-19)
+		for i, n := range order {
+			assert.False(t, n >= 10 && n%10 == 0, "%d gave up", n)
+			if i >= 2 { // two go on at the same moment
+				assert.Greater(t, n, order[i-2])
+			}
+		}
+	})
 }
 
 // A worker that stops does not leave those behind that wait for their turn.

@@ -98,14 +98,14 @@ func backup(ctx workflow.Context, s *story, db, run string) (job.BackupResult, e
 
 func copyAndVerify(ctx workflow.Context, s *story, db, run string) (copied job.CopyResult, verified job.VerifyResult, err error) {
 	for round := 1; ; round++ {
-		at := s.step(ctx, copyOptions, "copy")
+		at := s.step(ctx, inTurn(ctx, copyOptions), "copy")
 		err = workflow.ExecuteActivity(at, steps.Copy, job.CopyInput{Database: db, Run: run, Round: round}).Get(at, &copied)
 		s.done(ctx, err, "%s", copyText(copied))
 		if err != nil {
 			return copied, verified, stepError("copy", db, err)
 		}
 		s.Backup, s.Rule, s.Attempts, s.Bytes = copied.ID, copied.Rule, copied.Attempts, copied.Bytes
-		at = s.step(ctx, verifyOptions, "verify")
+		at = s.step(ctx, inTurn(ctx, verifyOptions), "verify")
 		err = workflow.ExecuteActivity(at, steps.Verify, job.VerifyInput{Database: db, ID: copied.ID, Run: run}).Get(at, &verified)
 		s.done(ctx, err, "%s", verifyText(verified))
 		switch {

@@ -1,7 +1,10 @@
 package workflows
 
 import (
+	"context"
 	"errors"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -9,6 +12,8 @@ import (
 	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
@@ -266,11 +271,17 @@ func TestStepErrorKeepsWhyItFailed(t *testing.T) {
 func TestOptionsBoundEveryStep(t *testing.T) {
 	for name, o := range map[string]workflow.ActivityOptions{
 		"checkpoint": checkpointOptions, "copy": copyOptions, "verify": verifyOptions, "prune": pruneOptions, "abandon": abandonOptions,
-		"choose": chooseOptions, "restore": restoreOptions, "record": recordOptions,
+		"choose": chooseOptions, "restore": restoreOptions, "record": recordOptions, "drill restore": drillRestoreOptions,
 	} {
 		t.Run(name, func(t *testing.T) {
 			assert.Equal(t, job.HeartbeatTimeout, o.HeartbeatTimeout)
-			assert.Equal(t, workerWait, o.ScheduleToStartTimeout)
+			wait := workerWait
+			if slices.Contains([]string{"copy", "verify", "drill restore"}, name) {
+				wait = turnWait
+			}
+			assert.Equal(t, wait, o.ScheduleToStartTimeout)
+			assert.Greater(t, o.ScheduleToCloseTimeout, wait)
+			assert.Less(t, o.ScheduleToCloseTimeout, 23*time.Hour, "the run ends in good order")
 			assert.Positive(t, o.StartToCloseTimeout)
 			assert.Greater(t, o.ScheduleToCloseTimeout, o.StartToCloseTimeout)
 			assert.Equal(t, name == "copy", o.RetryPolicy.MaximumAttempts == 0, "only a copy may be tried for ever")
@@ -279,4 +290,53 @@ func TestOptionsBoundEveryStep(t *testing.T) {
 		})
 	}
 	assert.False(t, abandonOptions.WaitForCancellation)
+}
+
+// The steps that load the disks wait at the server, in a queue of their own; what
+// proves a copy goes before the next copy.
+func TestStepsThatTakeTurns(t *testing.T) {
+	queues := map[string]string{}
+	look := func(info *activity.Info, _ context.Context, _ converter.EncodedValues) {
+		queues[info.ActivityType.Name] = info.TaskQueue
+	}
+	e := newEnvironment(t)
+	e.on("Checkpoint", job.CheckpointInput{Database: "shop"}, folded, nil)
+	e.onCopy(1, "b1")
+	e.onVerify("b1", nil)
+	e.on("Prune", job.PruneInput{Database: "shop", Run: run}, pruned, nil)
+	e.SetOnActivityStartedListener(look)
+	e.ExecuteWorkflow(Backup, in)
+	require.NoError(t, e.GetWorkflowError())
+	d := newEnvironment(t)
+	d.on("Choose", job.ChooseInput{Database: "shop", Run: run, Drill: true}, job.ChooseResult{ID: "b1"}, nil)
+	d.on("DrillRestore", job.DrillStepInput{Database: "shop", ID: "b1", Run: run}, job.DrillRestoreResult{}, nil)
+	d.on("DrillVerify", job.DrillStepInput{Database: "shop", ID: "b1", Run: run}, job.DrillVerifyResult{}, nil)
+	d.on("DrillRecord", job.DrillRecordInput{Database: "shop", ID: "b1", Run: run}, nil)
+	d.SetOnActivityStartedListener(look)
+	d.ExecuteWorkflow(Drill, job.DrillInput{Database: "shop"})
+	require.NoError(t, d.GetWorkflowError())
+	require.Subset(t, slices.Collect(maps.Keys(queues)), []string{"Checkpoint", "Copy", "Verify", "Prune", "Choose", "DrillRestore", "DrillVerify", "DrillRecord"})
+	own := queues["Prune"]
+	for name, queue := range queues {
+		if job.TurnStep(name) == "" {
+			assert.Equal(t, own, queue, name)
+			continue
+		}
+		assert.Equal(t, job.Turns(own), queue, name)
+	}
+	assert.Equal(t, 2, verifyOptions.Priority.PriorityKey)
+	assert.Zero(t, copyOptions.Priority, "which is 3")
+	assert.Zero(t, drillRestoreOptions.Priority)
+}
+
+func TestATurnThatDoesNotCome(t *testing.T) {
+	e := newEnvironment(t)
+	e.on("Checkpoint", job.CheckpointInput{Database: "shop"}, folded, nil)
+	e.OnActivity("Copy", mock.Anything, mock.Anything).Return(job.CopyResult{}, temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_SCHEDULE_TO_START, nil)).Once()
+	e.on("Abandon", job.AbandonInput{Database: "shop", Run: run}, nil)
+	e.ExecuteWorkflow(Backup, in)
+	app := application(t, e.GetWorkflowError())
+	assert.Equal(t, failure.NoWorker.Name, app.Type())
+	assert.Contains(t, app.Message(), "copy of shop: its turn did not come in 20 hours: the host's worker does not run, or has more databases than it gets done")
+	assert.Contains(t, app.Message(), "(copies)")
 }

@@ -61,13 +61,13 @@ func drill(ctx workflow.Context, s *story, in job.DrillInput) (job.DrillResult, 
 
 func restoreAndProve(ctx workflow.Context, s *story, d *job.DrillRecordInput) error {
 	in := job.DrillStepInput{Database: d.Database, ID: d.ID, Run: d.Run}
-	at := s.step(ctx, restoreOptions, "restore to scratch")
+	at := s.step(ctx, inTurn(ctx, drillRestoreOptions), "restore to scratch")
 	err := workflow.ExecuteActivity(at, steps.DrillRestore, in).Get(at, &d.Restored)
 	s.done(ctx, err, "%s", restoredText(d.Restored.Bytes, d.Restored.Seconds))
 	if err != nil {
 		return drillError("restore", d, err)
 	}
-	at = s.step(ctx, verifyOptions, "prove the restored copy")
+	at = s.step(ctx, inTurn(ctx, verifyOptions), "prove the restored copy")
 	err = workflow.ExecuteActivity(at, steps.DrillVerify, in).Get(at, &d.Verified)
 	s.done(ctx, err, "%s", readText(d.Verified.Level, d.Verified.Engine, d.Verified.Tables, d.Verified.Rows, d.Verified.Assertions))
 	if err != nil {

@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
 
 	"canvasback/internal/failure"
+	"canvasback/internal/human"
 	"canvasback/internal/job"
 )
 
@@ -32,21 +34,27 @@ const notStarted = "ACTIVITY_ID_NOT_STARTED"
 // cause is why an activity failed: the name of a failure.Kind, and a message. A
 // timeout goes before the failure of the last attempt, which is its cause.
 func cause(err error) (kind, message string) {
+	takesTurns := false
 	for e := err; e != nil; e = errors.Unwrap(e) {
 		switch e := e.(type) {
+		case *temporal.ActivityError:
+			takesTurns = job.TurnStep(e.ActivityType().GetName()) != ""
 		case *temporal.ApplicationError:
 			return e.Type(), e.Message()
 		case *temporal.TimeoutError:
-			return timedOut(e)
+			return timedOut(e, takesTurns)
 		}
 	}
 	return failure.RunFailed.Name, err.Error() + job.HintMark + job.DefaultHint
 }
 
 // timedOut is cause of a step whose time was over.
-func timedOut(timeout *temporal.TimeoutError) (kind, message string) {
+func timedOut(timeout *temporal.TimeoutError, takesTurns bool) (kind, message string) {
 	var last *temporal.ApplicationError
 	switch {
+	case timeout.TimeoutType() == enumspb.TIMEOUT_TYPE_SCHEDULE_TO_START && takesTurns:
+		return failure.NoWorker.Name, fmt.Sprintf("its turn did not come in %s: the host's worker does not run, or has more databases than it gets done", human.Count(int64(turnWait/time.Hour), "hour")) +
+			job.HintMark + "start the worker on that host; if it runs, let it make more copies at once (copies), or back up less often"
 	case timeout.TimeoutType() == enumspb.TIMEOUT_TYPE_SCHEDULE_TO_START:
 		return failure.NoWorker.Name, "no worker took it: the host's worker does not run" + job.HintMark + failure.NoWorker.Hint
 	case errors.As(timeout, &last) && last.Type() != job.WorkerStopping:

@@ -14,6 +14,23 @@ import (
 // to one host: when its worker is gone, nobody else comes.
 const workerWait = 30 * time.Minute
 
+// turnWait is how long a step waits for its turn to load the disks. That is no
+// fault of its own, and does not count: the run as a whole has 23 hours.
+const turnWait = 20 * time.Hour
+
+// inTurn lets a step wait for its turn, at the server. Time begins to count when it
+// has come.
+func inTurn(ctx workflow.Context, o workflow.ActivityOptions) workflow.ActivityOptions {
+	o.TaskQueue = job.Turns(workflow.GetInfo(ctx).TaskQueueName)
+	return o
+}
+
+// goesOn is the priority of a step that proves what is copied already: it goes
+// before copies that have not begun, so that runs end in the order in which they
+// began, and nothing lies about unproved for longer than it must. A server that
+// knows of no priorities takes the steps as they come.
+var goesOn = temporal.Priority{PriorityKey: 2}
+
 // Times of one attempt (StartToClose) bound what hangs; a worker that died is
 // noticed by its missing heartbeats. Times over all attempts (ScheduleToClose)
 // bound what keeps failing.
@@ -32,19 +49,20 @@ var (
 	// the activity.
 	copyOptions = workflow.ActivityOptions{
 		StartToCloseTimeout:    8 * time.Hour,
-		ScheduleToStartTimeout: workerWait,
-		ScheduleToCloseTimeout: 12 * time.Hour,
+		ScheduleToStartTimeout: turnWait,
+		ScheduleToCloseTimeout: turnWait + 2*time.Hour,
 		HeartbeatTimeout:       job.HeartbeatTimeout,
 		WaitForCancellation:    true,
 		RetryPolicy:            retry(time.Second, 2*time.Minute, 0),
 	}
 	verifyOptions = workflow.ActivityOptions{
 		StartToCloseTimeout:    6 * time.Hour,
-		ScheduleToStartTimeout: workerWait,
-		ScheduleToCloseTimeout: 8 * time.Hour,
+		ScheduleToStartTimeout: turnWait,
+		ScheduleToCloseTimeout: turnWait + 2*time.Hour,
 		HeartbeatTimeout:       job.HeartbeatTimeout,
 		WaitForCancellation:    true,
 		RetryPolicy:            retry(2*time.Second, 2*time.Minute, 10),
+		Priority:               goesOn,
 	}
 	pruneOptions = workflow.ActivityOptions{
 		StartToCloseTimeout:    30 * time.Minute,
@@ -66,6 +84,15 @@ var (
 		StartToCloseTimeout:    12 * time.Hour,
 		ScheduleToStartTimeout: workerWait,
 		ScheduleToCloseTimeout: 14 * time.Hour,
+		HeartbeatTimeout:       job.HeartbeatTimeout,
+		WaitForCancellation:    true,
+		RetryPolicy:            retry(2*time.Second, 2*time.Minute, 10),
+	}
+	// A drill waits for its turn; whoever restores has waited enough.
+	drillRestoreOptions = workflow.ActivityOptions{
+		StartToCloseTimeout:    12 * time.Hour,
+		ScheduleToStartTimeout: turnWait,
+		ScheduleToCloseTimeout: turnWait + 2*time.Hour,
 		HeartbeatTimeout:       job.HeartbeatTimeout,
 		WaitForCancellation:    true,
 		RetryPolicy:            retry(2*time.Second, 2*time.Minute, 10),

@@ -43,6 +43,7 @@ func runFacts(d *workflowservice.DescribeWorkflowExecutionResponse) *health.Run 
 	for _, a := range pendingSteps(d) {
 		r.Attempt = int(a.GetAttempt())
 		r.Waiting = a.GetState() == enumspb.PENDING_ACTIVITY_STATE_SCHEDULED
+		r.Queued = queued(a)
 		r.Error = a.GetLastFailure().GetMessage()
 		for _, at := range []*timestamppb.Timestamp{a.GetScheduledTime(), a.GetLastStartedTime(), a.GetLastHeartbeatTime()} {
 			if t := timeOf(at); t.After(r.Heartbeat) {
@@ -51,6 +52,13 @@ func runFacts(d *workflowservice.DescribeWorkflowExecutionResponse) *health.Run 
 		}
 	}
 	return r
+}
+
+// queued tells a step that waits for its turn from one that waits to be tried
+// again.
+func queued(a *workflowpb.PendingActivityInfo) bool {
+	return job.TurnStep(a.GetActivityType().GetName()) != "" && a.GetState() == enumspb.PENDING_ACTIVITY_STATE_SCHEDULED &&
+		a.GetNextAttemptScheduleTime() == nil
 }
 
 // timeOf is zero where the server says nothing, or says zero.

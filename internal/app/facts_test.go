@@ -30,6 +30,7 @@ func TestRunFactsAreThoseOfTheSteps(t *testing.T) {
 		}
 		if failed != "" {
 			a.State, a.LastFailure = enumspb.PENDING_ACTIVITY_STATE_SCHEDULED, &failurepb.Failure{Message: failed}
+			a.NextAttemptScheduleTime = timestamppb.New(heard.Add(time.Minute))
 		}
 		return a
 	}
@@ -46,8 +47,30 @@ func TestRunFactsAreThoseOfTheSteps(t *testing.T) {
 		assert.Equal(t, "Copy", r.Progress.Step)
 		assert.Equal(t, 7, r.Attempt)
 		assert.True(t, r.Waiting)
+		assert.False(t, r.Queued, "it waits to be tried again")
 		assert.Equal(t, "the disk is slow", r.Error)
 		assert.Equal(t, at, r.Heartbeat, "a message to people is no sign of life of the copy")
 	}
 	assert.Equal(t, job.AnnounceActivity, runFacts(facts(telling)).Progress.Step, "at the end nothing else is")
+}
+
+// A step that waits for its turn says nothing: that is said for it.
+func TestRunFactsOfAStepThatWaitsForItsTurn(t *testing.T) {
+	at := time.Date(2026, 11, 23, 3, 46, 0, 0, time.UTC)
+	for activity, step := range map[string]string{"Copy": "copy", "DrillVerify": "drill verify", "Prune": ""} {
+		d := &workflowservice.DescribeWorkflowExecutionResponse{
+			WorkflowExecutionInfo: &workflowpb.WorkflowExecutionInfo{Status: enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING},
+			PendingActivities: []*workflowpb.PendingActivityInfo{{
+				ActivityType: &commonpb.ActivityType{Name: activity}, State: enumspb.PENDING_ACTIVITY_STATE_SCHEDULED, Attempt: 1, ScheduledTime: timestamppb.New(at),
+			}},
+		}
+		r := runFacts(d)
+		assert.True(t, r.Waiting)
+		assert.Equal(t, step != "", r.Queued, activity)
+		if step == "" {
+			assert.Nil(t, r.Progress)
+			continue
+		}
+		assert.Equal(t, &job.Progress{Step: step, Phase: job.WaitingPhase, At: at, Text: step + ": waiting for another database's backup"}, r.Progress)
+	}
 }

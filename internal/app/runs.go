@@ -277,9 +277,15 @@ func pendingSteps(d *workflowservice.DescribeWorkflowExecutionResponse) []*workf
 	return steps
 }
 
-// progressOf is the newest heartbeat of a run's pending steps; nil if none.
+// progressOf is the newest heartbeat of a run's pending steps, or that one waits
+// for its turn; nil if none.
 func progressOf(d *workflowservice.DescribeWorkflowExecutionResponse) *job.Progress {
 	for _, a := range pendingSteps(d) {
+		if queued(a) {
+			p := &job.Progress{Step: job.TurnStep(a.GetActivityType().GetName()), Phase: job.WaitingPhase, At: timeOf(a.GetScheduledTime())}
+			p.Text = p.String()
+			return p
+		}
 		var p job.Progress
 		if details := a.GetHeartbeatDetails(); details != nil && len(details.GetPayloads()) > 0 && fromPayload(details.GetPayloads()[0], &p) {
 			return &p

@@ -155,6 +155,11 @@ func TestAssess(t *testing.T) {
 			d.Temporal.Run = working()
 			d.Temporal.Run.Progress = &job.Progress{Step: "copy", Phase: "waiting for another database's backup", At: ago(10 * time.Hour)}
 		}, ""},
+		{"the copy waits for its turn at the server", func(d *Database) {
+			d.Temporal.Run = working()
+			d.Temporal.Run.Heartbeat, d.Temporal.Run.Waiting, d.Temporal.Run.Queued = ago(10*time.Hour), true, true
+			d.Temporal.Run.Progress = &job.Progress{Step: "copy", Phase: job.WaitingPhase, At: ago(10 * time.Hour)}
+		}, ""},
 		{"a large table is read", func(d *Database) {
 			d.Temporal.Run = working()
 			d.Temporal.Run.Progress = &job.Progress{Step: "verify", Phase: "read", At: ago(time.Hour)}
@@ -291,4 +296,16 @@ func TestSpan(t *testing.T) {
 	} {
 		assert.Equal(t, want, span(d), d.String())
 	}
+}
+
+// Where nobody is there, waiting for a turn is waiting in vain.
+func TestTurnWithoutAWorker(t *testing.T) {
+	d := Database{Host: "db1", Temporal: &Temporal{Run: &Run{
+		Started: ago(time.Hour), Begun: true, Heartbeat: ago(time.Hour), Waiting: true, Queued: true,
+		Progress: &job.Progress{Step: "copy", Phase: job.WaitingPhase, At: ago(time.Hour)},
+	}}}
+	d.Worker.Heard = ago(time.Hour)
+	assert.Equal(t, "nothing was heard of step copy of the run for 1h", stuckRun(&d, now).Text)
+	d.Worker.Heard = now
+	assert.Empty(t, stuckRun(&d, now).Text)
 }

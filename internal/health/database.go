@@ -74,8 +74,11 @@ type Run struct {
 	// has taken the step, or its next attempt.
 	Heartbeat time.Time `json:"heartbeat,omitzero"`
 	Waiting   bool      `json:"waiting"`
-	Attempt   int       `json:"attempt,omitempty"` // of the step
-	Error     string    `json:"error,omitempty"`   // of the attempt before
+	// Queued: the step waits for its turn, which others have. Whether those get on is
+	// their own matter.
+	Queued  bool   `json:"queued,omitempty"`
+	Attempt int    `json:"attempt,omitempty"` // of the step
+	Error   string `json:"error,omitempty"`   // of the attempt before
 	// Task counts the attempts of the workflow task that is pending, and TaskSince
 	// is when it was scheduled; zero: none is.
 	Task      int       `json:"task,omitempty"`

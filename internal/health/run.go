@@ -31,10 +31,6 @@ const (
 	shortest = time.Hour
 )
 
-// waitingPhase is what a step reports that waits for its turn, which others
-// hold. Whether those get on is their own matter.
-const waitingPhase = "waiting for another database's backup"
-
 func stuckRun(d *Database, now time.Time) Problem {
 	t := d.Temporal
 	if t == nil || t.Run == nil || t.Run.Started.After(now) {
@@ -50,12 +46,12 @@ func stuckRun(d *Database, now time.Time) Problem {
 		return Problem{Text: fmt.Sprintf("the run cannot go on: its workflow task has failed %d times", r.Task-1), Hint: hint}
 	case r.Attempt > tries && r.Error != "":
 		return Problem{Text: fmt.Sprintf("%s has failed %d times; the last time: %s", name, r.Attempt-1, r.Error), Hint: hint}
-	case !r.Heartbeat.IsZero() && now.Sub(r.Heartbeat) > gone:
+	case !r.Heartbeat.IsZero() && now.Sub(r.Heartbeat) > gone && !(r.Queued && d.heard(now)):
 		return Problem{Text: fmt.Sprintf("nothing was heard of %s for %s", name, span(now.Sub(r.Heartbeat))), Hint: hint}
 	case r.Begun && r.TaskSince.Before(now.Add(-gone)) && !r.TaskSince.IsZero():
 		return Problem{Text: "no worker goes on with the run since " + span(now.Sub(r.TaskSince)), Hint: hint}
 	}
-	if p := r.Progress; p != nil && p.Phase != waitingPhase && now.Sub(p.At) > quiet(p.Step) {
+	if p := r.Progress; p != nil && p.Phase != job.WaitingPhase && now.Sub(p.At) > quiet(p.Step) {
 		return Problem{Text: fmt.Sprintf("%s does not get on: the same for %s", name, span(now.Sub(p.At))), Hint: hint}
 	}
 	most := min(max(t.Longest, shortest), longest)

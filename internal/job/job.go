@@ -23,7 +23,8 @@ const HeartbeatTimeout = time.Minute
 const BackupWorkflow = "Backup"
 
 // Queue is the task queue that only the worker on host polls. Workflow and
-// activity tasks of every database on that host go through it.
+// activity tasks of every database on that host go through it, but for the steps
+// that take turns: see Turns.
 func Queue(host string) string { return "canvasback@" + host }
 
 // BackupID is the workflow ID of the literal cron workflow of a database and

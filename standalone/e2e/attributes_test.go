@@ -41,10 +41,15 @@ func (w *world) ownWorker(a *activities.Attributes) {
 	runner, err := backup.New(cfg)
 	require.NoError(w.t, err)
 	own := worker.New(w.client(), job.Queue(w.host), worker.Options{Identity: "canvasback-worker@" + w.host})
-	app.Register(own, activities.New(runner, cfg.Copies))
+	turns := worker.New(w.client(), job.Turns(job.Queue(w.host)), worker.Options{DisableWorkflowWorker: true})
+	steps := activities.New(runner, cfg.Copies)
+	app.Register(own, steps)
+	app.RegisterSteps(turns, steps)
 	app.RegisterAttributes(own, a)
-	require.NoError(w.t, own.Start())
-	w.t.Cleanup(own.Stop)
+	for _, of := range []worker.Worker{own, turns} {
+		require.NoError(w.t, of.Start())
+		w.t.Cleanup(of.Stop)
+	}
 	w.waitForWorker()
 }
 
