@@ -41,6 +41,9 @@ var (
 	// ErrResources: the engine ran into a full or failing disk, a missing
 	// permission, or a limit on the number of processes.
 	ErrResources = errors.New("engine: the engine lacks disk, threads or permission here")
+	// ErrEnded: a signal from outside ended the child, such as the SIGTERM that a
+	// service manager sends to all processes of a service.
+	ErrEnded = errors.New("engine: somebody ended the engine")
 	// ErrLocked: another process holds the database open; the text names it.
 	ErrLocked = errors.New("engine: another process holds the database")
 	// ErrKey: an encrypted file was asked for without its key.

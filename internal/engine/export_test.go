@@ -25,6 +25,7 @@ func AddTestRequests() {
 		}
 	}
 	add("kill", func(*replies) { _ = syscall.Kill(os.Getpid(), syscall.SIGKILL) })
+	add("term", func(*replies) { _ = syscall.Kill(os.Getpid(), syscall.SIGTERM); time.Sleep(time.Hour) })
 	add("segv", func(*replies) { _ = syscall.Kill(os.Getpid(), syscall.SIGSEGV); time.Sleep(time.Hour) })
 	add("abort", func(*replies) { _ = syscall.Kill(os.Getpid(), syscall.SIGABRT); time.Sleep(time.Hour) })
 	add("bad_alloc", func(*replies) {
@@ -55,6 +56,10 @@ func AddTestRequests() {
 			fmt.Fprint(out.w, text)
 		}
 		time.Sleep(time.Hour)
+	})
+	add("progress", func(out *replies) {
+		for out.send(reply{Progress: &tableProgress{Done: 1, Total: 2}}) == nil {
+		}
 	})
 	add("twice", func(out *replies) { _ = out.send(reply{Report: &ScanReport{}}) })
 	add("chatty", func(*replies) { fmt.Println("a library talks on stdout") })

@@ -11,14 +11,19 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 )
 
 // maxReply bounds a line of the child, in bytes: a report on some hundred
-// thousand tables.
-const maxReply = 64 << 20
+// thousand tables. maxProgress bounds how often it may say how far it is, which
+// it does once for each table.
+const (
+	maxReply    = 64 << 20
+	maxProgress = 1 << 20
+)
 
 // run starts a child for req, feeds it, and turns its end into a report or an
 // error. progress may be nil.
@@ -161,9 +166,9 @@ func (e *ending) verdict(ctx context.Context, path string) error {
 	return fmt.Errorf("%w %s: %s", e.death(), path, e.describe())
 }
 
-// death tells a child that found no memory from one that crashed. A child that
-// nobody here killed and that a SIGKILL ended was most likely chosen by the
-// kernel to make room.
+// death tells a child that found no memory, and one that somebody ended, from
+// one that crashed. A child that nobody here killed and that a SIGKILL ended was
+// most likely chosen by the kernel to make room.
 func (e *ending) death() error {
 	switch {
 	case e.talkErr != nil || e.state.Success():
@@ -172,10 +177,16 @@ func (e *ending) death() error {
 		return ErrMemory
 	case containsAny(e.stderr.String(), threadTexts):
 		return ErrResources
+	case slices.Contains(sent, e.signal()):
+		return ErrEnded
 	default:
 		return ErrCrashed
 	}
 }
+
+// sent are the signals that end a program from outside, by a person, a service
+// manager or a limit of the system.
+var sent = []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGXCPU, syscall.SIGXFSZ}
 
 // signal is what ended the child; a command shell between it and us reports it
 // as an exit status of 128 more.
@@ -214,7 +225,10 @@ func converse(stdin io.Writer, stdout io.Reader, req request, progress func(done
 	var last *reply
 	lines := bufio.NewScanner(stdout)
 	lines.Buffer(nil, maxReply)
-	for lines.Scan() {
+	for n := 0; lines.Scan(); n++ {
+		if n > maxProgress {
+			return nil, fmt.Errorf("the child said more than %d times how far it is", maxProgress)
+		}
 		r, err := parseReply(lines.Bytes())
 		if err != nil {
 			return nil, err

@@ -26,6 +26,7 @@ func TestChild(t *testing.T) {
 		text       string
 	}{
 		{"killed by somebody else/no memory", "kill", engine.ErrMemory, "signal: killed"},
+		{"stopped with its service/an accident", "term", engine.ErrEnded, "signal: terminated"},
 		{"aborts without memory in C++/no memory", "bad_alloc", engine.ErrMemory, "std::bad_alloc"},
 		{"cannot start a thread/an accident", "no thread", engine.ErrResources, "pthread_create"},
 		{"aborts/crashed", "abort", engine.ErrCrashed, "SIGABRT"},
@@ -35,6 +36,7 @@ func TestChild(t *testing.T) {
 		{"reports and then fails/crashed", "status", engine.ErrCrashed, "exit status 3"},
 		{"prints garbage and hangs/crashed", "garbage", engine.ErrCrashed, "invalid character"},
 		{"floods stdout/crashed", "long line", engine.ErrCrashed, "token too long"},
+		{"never stops saying how far it is/crashed", "progress", engine.ErrCrashed, "more than 1048576 times"},
 		{"reports twice/crashed", "twice", engine.ErrCrashed, "one after the last"},
 		{"unknown request/crashed", "no such kind", engine.ErrCrashed, `unknown request "no such kind"`},
 		{"floods stderr/crashed with a bounded text", "flood", engine.ErrCrashed, "bytes left out"},

@@ -40,7 +40,7 @@ func (r *reader) read(ctx context.Context, level Level) (*ScanReport, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(version) != 1 || len(version[0]) != 1 {
+	if len(version) != 1 || len(version[0]) != 1 || len(version[0][0]) > maxVersion {
 		return nil, errors.New("the engine did not say its version")
 	}
 	tables, err := r.tables(ctx)

@@ -32,6 +32,10 @@ type shell struct {
 	loaded   map[string]bool // extensions, lower-case
 }
 
+// maxVersion bounds what a shell may say of its version, in bytes: it goes into
+// the manifest.
+const maxVersion = 100
+
 // scanShell is Scan with the shell of req.Command.
 func scanShell(ctx context.Context, req ScanRequest) (*ScanReport, error) {
 	ctx, cancel := limited(ctx, req.Timeout)
@@ -151,7 +155,7 @@ func (s *shell) probe(ctx context.Context) error {
 		return ended(ctx, s.path)
 	case err != nil:
 		return fmt.Errorf("engine: %s is no DuckDB command-line shell that can be used: %v", s.program.exe, err)
-	case len(version) != 1:
+	case len(version) != 1 || len(version[0][0]) > maxVersion:
 		return fmt.Errorf("engine: %s does not say its version", s.program.exe)
 	}
 	s.version = version[0][0]
@@ -239,7 +243,7 @@ func (s *shell) fatal(err error) bool {
 func (s *shell) talk(ctx context.Context, preamble, queries []string, got func(i int, rows [][]string) error) (int, error) {
 	mark := rand.Text()
 	script := shellScript(mark, preamble, queries)
-	answers := &answers{mark: mark, got: got, next: -1}
+	answers := &answers{mark: mark, queries: len(queries), got: got, next: -1}
 	end, err := launch(ctx, s.path, s.program, func(stdin io.WriteCloser, stdout io.Reader) error {
 		// A shell that ends before it has read everything is judged by its end.
 		go func() {

@@ -29,6 +29,16 @@ func fakeShell(t *testing.T, then string) []string {
 	return []string{path}
 }
 
+// extraMarks is a shell that answers what it is asked, and, where it is asked of
+// tables, more than that.
+func extraMarks(t *testing.T) string {
+	return `printf '%s\n' "$script" | ` + strings.Join(versionShell(t, "duckdb15"), " ") + ` "$@"
+case "$script" in *count*)
+	mark=$(printf '%s\n' "$script" | sed -n "s/.*SELECT '\([A-Z0-9]*\)' AS mark, 0 AS n.*/\1/p")
+	for n in 2 3 4; do echo "[{\"a\":\"1\"}]"; echo "[{\"mark\":\"$mark\",\"n\":$n}]"; done ;;
+esac`
+}
+
 func TestShell_verdicts(t *testing.T) {
 	path := database(t, "CREATE TABLE a AS SELECT range AS i FROM range(10)")
 	tests := []struct {
@@ -40,6 +50,9 @@ func TestShell_verdicts(t *testing.T) {
 		{"crashes below a command shell", "sh -c 'kill -SEGV $$'; exit $?", engine.ErrCrashed, "exit status 139"},
 		{"is killed by somebody else", "kill -KILL $$", engine.ErrMemory, "signal: killed"},
 		{"is killed below a command shell", "exit 137", engine.ErrMemory, "exit status 137"},
+		{"is stopped with its service", "kill -TERM $$; sleep 1000", engine.ErrEnded, "signal: terminated"},
+		{"is stopped below a command shell", "exit 143", engine.ErrEnded, "exit status 143"},
+		{"exits with a number that is no signal", "exit 255", engine.ErrCrashed, "exit status 255"},
 		{"aborts without memory", `echo "terminate called after throwing an instance of 'std::bad_alloc'" >&2; kill -ABRT $$`, engine.ErrMemory, "bad_alloc"},
 		{"says that it has no memory", `echo "Error: near line 3: Out of Memory Error: could not allocate block" >&2; exit 1`, engine.ErrMemory, "could not allocate"},
 		{"prints garbage", "echo Segmentation fault", engine.ErrCrashed, "invalid character"},
@@ -53,6 +66,9 @@ func TestShell_verdicts(t *testing.T) {
 		{"floods stderr", "yes oh no | head -c 10000000 >&2; exit 1", engine.ErrCrashed, "bytes left out"},
 		{"rejects the file", `echo "IO Error: Corrupt database file: computed checksum 1 does not match" >&2; exit 1`, engine.ErrRejected, "computed checksum"},
 		{"says that something failed and ends well", `echo "Invalid Input Error:" >&2; echo "Corrupt" >&2; exit 0`, engine.ErrRejected, "Corrupt"},
+		{"answers queries that nobody asked", extraMarks(t), engine.ErrCrashed, "result 2 of 1 queries"},
+		{"floods stdout without a line", "head -c 80000000 /dev/zero | tr '\\0' x", engine.ErrCrashed, "what the shell wrote"},
+		{"floods stdout with rows", `echo '['; yes '{"a":1},' | head -c 80000000`, engine.ErrCrashed, "a result of more than 2097152 rows"},
 		{"drops an answer", `printf '%s\n' "$script" | ` + strings.Join(versionShell(t, "duckdb15"), " ") + ` "$@" | sed '/"CAST(count/d'`, engine.ErrCrashed, "did not answer with one row"},
 		{"is too old", `echo "Error: near line 9: IO Error: Trying to read a database file with version number 69, but we can only read versions between 64 and 68." >&2; exit 1`, engine.ErrTooNew, "version number 69"},
 		{"lacks an extension", `echo "Missing Extension Error: unknown index type 'HNSW'" >&2; exit 1`, engine.ErrMissing, "HNSW"},
@@ -77,11 +93,12 @@ func TestShell_program_that_is_none(t *testing.T) {
 	path := database(t, "CREATE TABLE a AS SELECT 1 AS i")
 	script := filepath.Join(t.TempDir(), "duckdb")
 	for name, tt := range map[string]struct{ script, text string }{
-		"not there":        {"", "no such file"},
-		"crashes":          {"kill -SEGV $$", "is no DuckDB command-line shell that can be used"},
-		"prints garbage":   {"cat >/dev/null; echo hello", "is no DuckDB command-line shell that can be used"},
-		"another program":  {"exec cat", "is no DuckDB command-line shell that can be used"},
-		"does not know us": {"echo 'Error: unknown option: -json' >&2; exit 1", "unknown option"},
+		"not there":                    {"", "no such file"},
+		"crashes":                      {"kill -SEGV $$", "is no DuckDB command-line shell that can be used"},
+		"prints garbage":               {"cat >/dev/null; echo hello", "is no DuckDB command-line shell that can be used"},
+		"another program":              {"exec cat", "is no DuckDB command-line shell that can be used"},
+		"says too much of its version": {"script=$(cat); " + strings.Join(versionShell(t, "duckdb15"), " ") + " \"$@\" <<END | sed \"s/v1[.][0-9.]*/$(head -c 200 /dev/zero | tr '\\0' 1)/\"\n$script\nEND", "does not say its version"},
+		"does not know us":             {"echo 'Error: unknown option: -json' >&2; exit 1", "unknown option"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_ = os.Remove(script)

@@ -10,8 +10,13 @@ import (
 	"strings"
 )
 
-// maxShellOutput bounds what one shell writes, in bytes.
-const maxShellOutput = maxReply
+// maxShellOutput bounds what one shell writes, in bytes, and maxShellRows the rows
+// of one result, which take ten times their text in memory where that is short.
+// The longest result has a row for each column of the database.
+const (
+	maxShellOutput = maxReply
+	maxShellRows   = 2 << 20
+)
 
 // errorText is how the text of an error begins. Some versions exit with 0, and do
 // not stop, after an error in the middle of a query.
@@ -40,10 +45,11 @@ func shellScript(mark string, preamble, queries []string) string {
 // answers are read from a shell in JSON mode: arrays of objects, one after the
 // other, whose keys are the names of the columns and say nothing here.
 type answers struct {
-	mark string
-	got  func(i int, rows [][]string) error
-	next int // queries answered; -1 before the preamble is through
-	rows [][]string
+	mark    string
+	queries int // how many were asked
+	got     func(i int, rows [][]string) error
+	next    int // queries answered; -1 before the preamble is through
+	rows    [][]string
 
 	failed   error // the first of got, nothing was handed to it since
 	failedAt int
@@ -55,7 +61,7 @@ func (a *answers) read(stdout io.Reader) error {
 	dec := json.NewDecoder(bounded)
 	dec.UseNumber()
 	for {
-		rows, err := readArray(dec)
+		rows, err := readArray(dec, maxShellRows-len(a.rows))
 		switch {
 		case err != nil && bounded.N == 0:
 			return fmt.Errorf("the shell wrote more than %d bytes", maxShellOutput)
@@ -71,6 +77,9 @@ func (a *answers) read(stdout io.Reader) error {
 		if rows[0][1] != fmt.Sprint(a.next+1) {
 			return fmt.Errorf("what the shell wrote: result %s in place of %d", rows[0][1], a.next+1)
 		}
+		if a.next >= a.queries {
+			return fmt.Errorf("what the shell wrote: result %s of %d queries", rows[0][1], a.queries)
+		}
 		if a.next >= 0 && a.failed == nil {
 			a.failed, a.failedAt = a.got(a.next, a.rows), a.next
 		}
@@ -79,8 +88,9 @@ func (a *answers) read(stdout io.Reader) error {
 }
 
 // readArray reads one array of objects as rows, NULL as an empty string. The
-// error is io.EOF only where nothing begins.
-func readArray(dec *json.Decoder) ([][]string, error) {
+// error is io.EOF only where nothing begins. More rows than there is room for are
+// an error.
+func readArray(dec *json.Decoder, room int) ([][]string, error) {
 	if err := wantDelim(dec, '['); err != nil {
 		return nil, err
 	}
@@ -92,6 +102,9 @@ func readArray(dec *json.Decoder) ([][]string, error) {
 		}
 		if len(row) > 0 {
 			rows = append(rows, row)
+		}
+		if len(rows) > room {
+			return nil, fmt.Errorf("a result of more than %d rows", maxShellRows)
 		}
 	}
 	return rows, whole(wantDelim(dec, ']'))

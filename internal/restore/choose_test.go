@@ -113,7 +113,7 @@ func TestRestoreOfWhatNoEngineOpened(t *testing.T) {
 
 func TestEngineFailureKinds(t *testing.T) {
 	for err, kind := range map[error]*failure.Kind{
-		engine.ErrRejected: failure.BackupBad, engine.ErrCrashed: failure.BackupBad, engine.ErrTimeout: failure.VerifyTimeout, engine.ErrMemory: failure.VerifyMemory,
+		engine.ErrRejected: failure.BackupBad, engine.ErrCrashed: failure.BackupBad, engine.ErrTimeout: failure.VerifyTimeout, engine.ErrMemory: failure.VerifyMemory, engine.ErrEnded: failure.Engine,
 		engine.ErrKey: failure.WrongKey, engine.ErrTooNew: failure.NewerStorage, engine.ErrTables: failure.Usage, engine.ErrResources: failure.TargetBad, engine.ErrMissing: failure.NewerStorage,
 	} {
 		requireKind(t, kind, engineFailure(t.Context(), "/x", err))

@@ -85,7 +85,7 @@ func TestRun_names_the_release_that_a_file_needs(t *testing.T) {
 func TestRun_operators_engine_that_dies(t *testing.T) {
 	shell := livetest.Build(t, "internal/livetest/owners/duckdb15")
 	for then, kind := range map[string]*failure.Kind{
-		"kill -SEGV $$": failure.BackupBad, "echo hello": failure.BackupBad, "kill -KILL $$": failure.VerifyMemory, "sleep 1000": failure.VerifyTimeout,
+		"kill -SEGV $$": failure.BackupBad, "echo hello": failure.BackupBad, "kill -KILL $$": failure.VerifyMemory, "kill -TERM $$": failure.Engine, "sleep 1000": failure.VerifyTimeout,
 	} {
 		b := newBackup(t)
 		req := b.request(t)
