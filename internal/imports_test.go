@@ -71,6 +71,7 @@ var allowed = map[string][]string{
 	"internal/crashtest":         {},
 	"internal/engine/enginetest": {"internal/duckfile", "internal/engine"},
 	"internal/repo/storetest":    {"internal/failure", "internal/repo", "internal/vfs", "internal/vfs/vfstest"},
+	"internal/hostile":           {},
 	"internal/livetest":          {"internal/engine", "internal/hotcopy", "internal/vfs"},
 	"internal/vfs/mounttest":     {},
 	"internal/vfs/vfstest":       {"internal/vfs"},

@@ -33,8 +33,8 @@ func checkAny(t testing.TB, f []byte, key *Key, context string) {
 	}
 }
 
-// renderedAgain writes a free list anew, into the first metadata block of a
-// file of its own, and reads that.
+// renderedAgain writes a free list anew, from the first sub-block of the block on
+// that it begins in, into a file of its own, and reads that.
 func renderedAgain(t testing.TB, l *FreeList, h *Headers) *FreeList {
 	le := binary.LittleEndian
 	list := le.AppendUint64(nil, uint64(len(l.Free)))
@@ -50,11 +50,12 @@ func renderedAgain(t testing.TB, l *FreeList, h *Headers) *FreeList {
 		list = le.AppendUint64(le.AppendUint64(list, uint64(m.ID)), m.FreeMask)
 	}
 	cur := h.Current()
-	file := make([]byte, BlocksStart+cur.BlockAllocSize)
-	chainOver(file[BlocksStart+8:], list, h.SubBlockSize())
-	seal(file[BlocksStart:])
+	file := make([]byte, BlockOffset(l.Chain[0]+1, cur.BlockAllocSize))
+	block := file[BlockOffset(l.Chain[0], cur.BlockAllocSize):]
+	chainOver(block[8:], list, h.SubBlockSize())
+	seal(block)
 	anew := &Headers{Slots: [2]DatabaseHeader{1: *cur}}
-	anew.Slots[1].FreeList = 0
+	anew.Slots[1].FreeList = Pointer(l.Chain[0])
 	got, err := ReadFreeList(bytes.NewReader(file), anew)
 	require.NoError(t, err)
 	got.Chain = l.Chain // it lies elsewhere
@@ -190,4 +191,13 @@ func TestReadErrorsAreNoVerdict(t *testing.T) {
 	assert.ErrorIs(t, err, disk)
 	_, err = ReadFreeList(failingReader{io.EOF}, oneBlock)
 	assert.ErrorIs(t, err, ErrTruncated)
+}
+
+func TestFreeListThatFreesWhatTheHeaderStandsOn(t *testing.T) {
+	for id, want := range map[int64]string{0: "none that holds the free list", 1: "none that holds the catalog"} {
+		f := testFile(8, id, 5)
+		_, err := CheckFile(bytes.NewReader(f), int64(len(f)), nil, nil)
+		require.ErrorIs(t, err, ErrCorrupt)
+		assert.ErrorContains(t, err, want)
+	}
 }

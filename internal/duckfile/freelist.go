@@ -72,7 +72,27 @@ func ReadFreeList(r io.ReaderAt, h *Headers) (*FreeList, error) {
 	}
 	err := l.read(c)
 	l.Chain = c.blocks
+	if err == nil {
+		err = l.checkUsed(cur)
+	}
 	return l, err
+}
+
+// checkUsed refuses a list that frees what the header itself stands on: DuckDB
+// writes none, and a reader that leaves free blocks out would lose it.
+func (l *FreeList) checkUsed(cur *DatabaseHeader) error {
+	for _, id := range l.Chain {
+		if l.IsFree(id) {
+			return corrupt(BlockOffset(id, cur.BlockAllocSize), "free block", id, "none that holds the free list")
+		}
+	}
+	if cur.MetaBlock == NoPointer {
+		return nil
+	}
+	if id := cur.MetaBlock.Block(); l.IsFree(id) {
+		return corrupt(BlockOffset(id, cur.BlockAllocSize), "free block", id, "none that holds the catalog")
+	}
+	return nil
 }
 
 func (l *FreeList) read(c *chain) error {

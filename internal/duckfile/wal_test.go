@@ -167,3 +167,57 @@ func TestScanWALLargeFrame(t *testing.T) {
 	assert.NoError(t, w.Tail)
 	assert.Less(t, spent, uint64(windowSize+64<<10))
 }
+
+// What is kept in memory of a WAL does not grow with it.
+func TestWALIsKeptSmall(t *testing.T) {
+	markers := join(walHeader, bytes.Repeat(marker(), maxMarkers))
+	w, err := ScanWAL(bytes.NewReader(markers), int64(len(markers)), nil)
+	require.NoError(t, err)
+	require.Len(t, w.Markers, maxMarkers)
+	markers = append(markers, marker()...)
+	_, err = ScanWAL(bytes.NewReader(markers), int64(len(markers)), nil)
+	require.ErrorIs(t, err, ErrCorrupt)
+	assert.ErrorContains(t, err, "number of CHECKPOINT entries")
+
+	kinds := join(walHeader, entry(26), flush(), walFrame(0x64, 0, 0x80, 0x02, 0xff, 0xff), flush())
+	w, err = ScanWAL(bytes.NewReader(kinds), int64(len(kinds)), nil)
+	require.NoError(t, err)
+	assert.Equal(t, int64(1), w.Commits)
+	assert.ErrorContains(t, w.Tail, "WAL entry type")
+}
+
+// A frame of an encrypted WAL is read whole, so that its size is bounded by more
+// than the file's.
+func TestSealedFrameIsBounded(t *testing.T) {
+	s := newSealer(t, CipherGCM, 1)
+	log := s.log(entry(26, 1), flush())
+	size := int64(len(log)) + 1<<41
+	log = binary.LittleEndian.AppendUint64(log, 1<<30)
+	_, err := ScanWAL(sparse(log), size, s.head(t))
+	require.ErrorIs(t, err, ErrUnsupported)
+	assert.ErrorContains(t, err, "size of an encrypted WAL entry")
+}
+
+// sparse is a file that goes on with zeros for ever.
+type sparse []byte
+
+func (s sparse) ReadAt(p []byte, off int64) (int, error) {
+	clear(p)
+	if off < int64(len(s)) {
+		copy(p, s[off:])
+	}
+	return len(p), nil
+}
+
+// A frame that a file with holes has room for is not read.
+func TestFrameIsBounded(t *testing.T) {
+	log := join(walHeader, entry(26, 1), flush())
+	whole := int64(len(log))
+	log = binary.LittleEndian.AppendUint64(log, 1<<40)
+	w, err := ScanWAL(sparse(log), 1<<41, nil)
+	require.NoError(t, err)
+	assert.Equal(t, int64(1), w.Commits)
+	assert.Equal(t, whole, w.End)
+	require.ErrorIs(t, w.Tail, ErrCorrupt)
+	assert.ErrorContains(t, w.Tail, "size of a WAL entry")
+}

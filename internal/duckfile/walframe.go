@@ -10,6 +10,15 @@ const (
 	flushSize = 5 // payload of a FLUSH
 	// maxMarker bounds the payload of a checkpoint marker.
 	maxMarker = 32
+	// maxKind is the highest entry type that there could be: DuckDB keeps it in a
+	// byte.
+	maxKind = 255
+	// maxFrame bounds the payload of any frame, in bytes: DuckDB holds it in
+	// memory, and a file with holes may be longer than anybody can read.
+	maxFrame = 64 << 30
+	// maxSealed bounds the payload of an encrypted frame, which is read into
+	// memory whole, in bytes.
+	maxSealed = 512 << 20
 	// windowSize is how much of a WAL is read at once. It is a multiple of 8, so
 	// that a checksum can be computed window by window.
 	windowSize = 1 << 20
@@ -97,6 +106,9 @@ func (s *frameReader) next(off int64) (frame, error) {
 	if n > uint64(s.size-off-s.overhead()) {
 		return frame{}, torn()
 	}
+	if n > maxFrame {
+		return frame{}, corrupt(off, "size of a WAL entry", n, fmt.Sprintf("at most %d", int64(maxFrame)))
+	}
 	end := off + s.overhead() + int64(n)
 	first, err := s.payload(off, int64(n))
 	if err != nil {
@@ -162,6 +174,9 @@ func (s *frameReader) payload(off, n int64) ([]byte, error) {
 // decrypt reads a whole encrypted frame into memory, as DuckDB does: its tag
 // covers all of it.
 func (s *frameReader) decrypt(off, n int64) ([]byte, error) {
+	if n > maxSealed {
+		return nil, &FormatError{Off: off, What: "size of an encrypted WAL entry", Got: n, Want: fmt.Sprintf("at most %d", int64(maxSealed)), Err: ErrUnsupported}
+	}
 	s.sealed = s.sealed[:0]
 	for at, end := off+8, off+s.overhead()+n; at < end; {
 		b, err := s.read(at, min(windowSize, end-at))
@@ -191,7 +206,7 @@ func parseFrame(p []byte, off, n int64) (frame, error) {
 		return f, corrupt(off, "WAL entry does not begin with its type", nil, nil)
 	}
 	kind, k := binary.Uvarint(p[2:])
-	if k <= 0 {
+	if k <= 0 || kind > maxKind {
 		return f, corrupt(off, "WAL entry type", nil, nil)
 	}
 	f.kind = kind

@@ -2,8 +2,13 @@ package duckfile
 
 import (
 	"errors"
+	"fmt"
 	"io"
 )
+
+// maxMarkers bounds what is kept of a WAL in memory. Each is a checkpoint that
+// failed or that is running.
+const maxMarkers = 1 << 16
 
 // ScanWAL walks the frames of a WAL of size bytes and checks each one's
 // checksum. Bad or incomplete frames end the scan and are reported in Tail,
@@ -14,9 +19,10 @@ import (
 // without the key, tell how long they are (see WAL.Opaque).
 //
 // Errors are those of reading, ErrUnsupported for other WAL versions,
-// ErrEncrypted for an encrypted WAL without headers, and ErrCorrupt for a file
-// that begins as no WAL does, or encrypted where the database is not or the
-// other way round.
+// or for an encrypted frame of more than 512 MiB, ErrEncrypted for an encrypted
+// WAL without headers, and ErrCorrupt for a file that begins as no WAL does, or
+// encrypted where the database is not or the other way round, or with more
+// checkpoint markers than 65536.
 func ScanWAL(r io.ReaderAt, size int64, h *Headers) (*WAL, error) {
 	w := &WAL{Entries: map[uint64]int64{}}
 	in := &window{r: r, size: size}
@@ -80,6 +86,9 @@ func (w *WAL) scan(s *frameReader) error {
 		}
 		if err != nil {
 			return err
+		}
+		if f.kind == walCheckpoint && len(w.Markers) == maxMarkers {
+			return corrupt(w.Scanned, "number of CHECKPOINT entries", maxMarkers+1, fmt.Sprintf("at most %d", maxMarkers))
 		}
 		w.add(&c, f, w.Scanned)
 		w.Scanned = f.end

@@ -33,7 +33,7 @@ func (c *copier) check(ctx context.Context, p *pass) (end, error) {
 	if err := c.src.askOwner(&c.o); err != nil {
 		return end{}, err
 	}
-	main, side, err := c.src.logs(p.view.head)
+	main, side, err := c.src.logs(ctx, p.view.head)
 	if err != nil {
 		return end{}, err
 	}

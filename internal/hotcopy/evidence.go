@@ -2,6 +2,7 @@ package hotcopy
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -32,6 +33,9 @@ func (c *copier) evidence(p *pass) map[string]string {
 		ev["wal_inode"] = strconv.FormatUint(p.Main.Inode, 10)
 		ev["wal_prefix_bytes"] = strconv.FormatInt(p.Main.End, 10)
 		ev["wal_prefix_sha256"] = p.Main.SHA256
+	}
+	if w := p.view.main.wal; w != nil && errors.Is(w.Tail, duckfile.ErrCorrupt) {
+		ev["wal_left_out"] = "what is behind the prefix is no commit of it: " + w.Tail.Error()
 	}
 	if c.locked && c.ownerPID == 0 {
 		ev["owner"] = "outside this PID namespace: whether it runs cannot be seen"

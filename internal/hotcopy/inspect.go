@@ -48,7 +48,7 @@ func Inspect(fsys vfs.FS, path string, key *duckfile.Key) (in *Inspection, err e
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, v.close()) }()
-	recovery, err := src.openLog(duckfile.RecoverySuffix, v.head)
+	recovery, err := src.openLog(ctx, duckfile.RecoverySuffix, v.head)
 	if err != nil {
 		return nil, err
 	}

@@ -168,11 +168,11 @@ func (l *log) close() error {
 }
 
 // logs opens the WAL and, beside it, the one of a running checkpoint.
-func (s *source) logs(h *duckfile.Headers) (main, side *log, err error) {
-	if main, err = s.openLog(walSuffix, h); err != nil {
+func (s *source) logs(ctx context.Context, h *duckfile.Headers) (main, side *log, err error) {
+	if main, err = s.openLog(ctx, walSuffix, h); err != nil {
 		return nil, nil, err
 	}
-	if side, err = s.openLog(checkpointSuffix, h); err != nil {
+	if side, err = s.openLog(ctx, checkpointSuffix, h); err != nil {
 		return nil, nil, errors.Join(err, main.close())
 	}
 	return main, side, nil
@@ -180,7 +180,7 @@ func (s *source) logs(h *duckfile.Headers) (main, side *log, err error) {
 
 // openLog opens and scans the WAL with the given suffix. Two different files
 // beside two names of one database cannot be told apart and are refused.
-func (s *source) openLog(suffix string, h *duckfile.Headers) (*log, error) {
+func (s *source) openLog(ctx context.Context, suffix string, h *duckfile.Headers) (*log, error) {
 	found := &log{}
 	for _, base := range s.names.all() {
 		f, err := s.fs.Open(base + suffix)
@@ -205,7 +205,7 @@ func (s *source) openLog(suffix string, h *duckfile.Headers) (*log, error) {
 	if found.file == nil {
 		return found, nil
 	}
-	w, err := duckfile.ScanWAL(found.file, found.info.Size, h)
+	w, err := duckfile.ScanWAL(&contextReaderAt{ctx, found.file}, found.info.Size, h)
 	if err != nil {
 		return nil, errors.Join(formatError(found.path, err), found.close())
 	}
@@ -286,7 +286,7 @@ func (s *source) look(ctx context.Context, o *Options) (*view, error) {
 		if v.head, err = s.headers(ctx, o); err != nil {
 			return nil, err
 		}
-		if v.main, v.side, err = s.logs(v.head); err != nil {
+		if v.main, v.side, err = s.logs(ctx, v.head); err != nil {
 			return nil, err
 		}
 		after, err := s.headers(ctx, o)
