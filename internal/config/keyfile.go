@@ -1,8 +1,10 @@
 package config
 
 import (
+	"io/fs"
 	"os"
 	"strings"
+	"syscall"
 
 	"canvasback/internal/failure"
 )
@@ -32,7 +34,7 @@ func readSecretFile(what, path string) (string, error) {
 		return "", failure.Errorf(failure.InvalidConfig, "%s %s: not a regular file", what, path)
 	case info.Size() > maxKeyFile:
 		return "", failure.Errorf(failure.InvalidConfig, "%s %s: %d bytes, more than %d", what, path, info.Size(), maxKeyFile)
-	case info.Mode().Perm()&0o077 != 0:
+	case tooOpen(info.Mode().Perm(), owner(info), os.Geteuid()):
 		return "", failure.Errorf(failure.InvalidConfig, "%s %s: others than its owner may read or change it (mode %04o): make it 0600", what, path, info.Mode().Perm())
 	}
 	data, err := os.ReadFile(path)
@@ -44,4 +46,22 @@ func readSecretFile(what, path string) (string, error) {
 		return "", failure.Errorf(failure.InvalidConfig, "%s %s: it is empty", what, path)
 	}
 	return key, nil
+}
+
+// tooOpen tells a file that others than the reader and root can read or change.
+// Of a file of root's a group may read, for a reader who is not root could not
+// otherwise: credentials of systemd and secrets of Kubernetes are such files.
+func tooOpen(mode fs.FileMode, owner, reader int) bool {
+	if owner == 0 && reader != 0 {
+		return mode&0o037 != 0
+	}
+	return mode&0o077 != 0
+}
+
+// owner is the user that a file belongs to; -1 where that is not known.
+func owner(info fs.FileInfo) int {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return int(st.Uid)
+	}
+	return -1
 }

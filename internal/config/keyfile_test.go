@@ -48,3 +48,23 @@ func TestReadKeyFile(t *testing.T) {
 	_, err = ReadKeyFile(path + ".none")
 	require.ErrorContains(t, err, "no such file")
 }
+
+func TestTooOpen(t *testing.T) {
+	const root, worker, other = 0, 998, 1000
+	for _, tt := range []struct {
+		name          string
+		mode          os.FileMode
+		owner, reader int
+		want          bool
+	}{
+		{"the reader's own", 0o600, worker, worker, false},
+		{"the reader's own, for its group too", 0o640, worker, worker, true},
+		{"another's, for the group", 0o640, other, worker, true},
+		{"root's, for the group: a credential of systemd", 0o440, root, worker, false},
+		{"root's, for the group, who may write", 0o460, root, worker, true},
+		{"root's, for all", 0o444, root, worker, true},
+		{"root's own, read by root, for its group too", 0o640, root, root, true},
+	} {
+		assert.Equal(t, tt.want, tooOpen(tt.mode, tt.owner, tt.reader), tt.name)
+	}
+}
