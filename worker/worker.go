@@ -47,10 +47,8 @@ on from there when a worker is back. Give it 45 seconds before a SIGKILL.`
 // the exit status. Cancelling ctx stops the worker.
 func Main(ctx context.Context, args []string, out, errOut io.Writer) int {
 	began := false
-	cmd := newCommand(func(o *options) error {
-		began = true
-		return work(ctx, o, errOut)
-	})
+	cmd := newCommand(func(o *options) error { return work(ctx, o, errOut) })
+	cmd.PersistentPreRun = func(*cobra.Command, []string) { began = true }
 	cmd.SetArgs(args)
 	cmd.SetOut(out)
 	cmd.SetErr(errOut)
@@ -85,7 +83,7 @@ func newCommand(run func(o *options) error) *cobra.Command {
 		RunE:              func(*cobra.Command, []string) error { return run(o) },
 	}
 	cmd.Version = version.OfBuild().Version
-	cmd.AddCommand(newVersionCommand())
+	cmd.AddCommand(newVersionCommand(), newHealthcheckCommand())
 	f := cmd.Flags()
 	f.StringVar(&o.configFile, "config", "", "configuration file, instead of --database and --repository")
 	f.StringArrayVar(&o.databases, "database", nil, "database to back up, NAME=PATH (repeatable)")
@@ -94,7 +92,7 @@ func newCommand(run func(o *options) error) *cobra.Command {
 	f.StringVar(&o.address, "address", "", "Temporal server, HOST:PORT (default: TEMPORAL_ADDRESS, the profile, or localhost:7233)")
 	f.StringVar(&o.namespace, "namespace", "", "Temporal namespace (default: TEMPORAL_NAMESPACE, the profile, or default)")
 	f.StringVar(&o.logFormat, "log-format", "text", "form of the log on standard error, text or json")
-	f.StringVar(&o.metrics, "metrics-address", "", "address of /metrics, /healthz and /readyz, HOST:PORT (default: the configuration's, or none; without HOST: loopback)")
+	f.StringVar(&o.metrics, "metrics-address", "", "address of /metrics, /healthz and /readyz, HOST:PORT (default: the configuration's, "+config.MetricsVariable+", or none; without HOST: loopback)")
 	cmd.SetUsageTemplate(cmd.UsageTemplate() + "\nExit status: 0 stopped in good order, 1 failed, 2 wrong usage or configuration,\n5 not found, 130 interrupted before it began.\n")
 	return cmd
 }
@@ -102,11 +100,10 @@ func newCommand(run func(o *options) error) *cobra.Command {
 // configuration reads or makes the configuration that the flags name.
 func (o *options) configuration() (*config.Config, error) {
 	cfg, err := o.configured()
-	if err == nil && o.metrics != "" {
-		cfg.Metrics.Address = o.metrics
-		err = cfg.Validate()
+	if err != nil {
+		return nil, err
 	}
-	return cfg, err
+	return cfg, cfg.Metrics.Settle(o.metrics, os.Getenv(config.MetricsVariable))
 }
 
 func (o *options) configured() (*config.Config, error) {

@@ -100,19 +100,12 @@ func (n *noticing) Write(p []byte) (int, error) {
 	return n.Buffer.Write(p)
 }
 
-func TestMetricsAddressThatIsTaken(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
+func TestMetricsAddressThatIsNone(t *testing.T) {
+	shop := "--database=shop=" + filepath.Join(t.TempDir(), "shop.duckdb")
 	var errOut bytes.Buffer
-	dir, shop := t.TempDir(), filepath.Join(t.TempDir(), "shop.duckdb")
-	for _, args := range [][]string{{"--metrics-address", l.Addr().String()}, {"--metrics-address", "9464"}} {
-		errOut.Reset()
-		status := Main(t.Context(), append(args, "--database=shop="+shop, "--repository", dir), &bytes.Buffer{}, &errOut)
-		assert.Equal(t, failure.ExitUsage, status, errOut.String())
-		assert.Contains(t, errOut.String(), args[1])
-		assert.NotContains(t, errOut.String(), "Temporal", "nothing was begun")
-	}
+	status := Main(t.Context(), []string{"--metrics-address", "9464", shop, "--repository", t.TempDir()}, &bytes.Buffer{}, &errOut)
+	assert.Equal(t, failure.ExitUsage, status)
+	assert.Equal(t, "canvasback: error: --metrics-address: \"9464\" is not of the form HOST:PORT, such as 127.0.0.1:9464\ncanvasback: hint: see --help\n", errOut.String())
 }
 
 // A worker that waits for Temporal is alive, not ready, and says so.
@@ -140,6 +133,18 @@ func TestWorkerThatWaitsAnswersProbes(t *testing.T) {
 		}
 	}
 	go io.Copy(io.Discard, reader)
+	healthcheck := func(args ...string) (int, string) {
+		var out, errOut bytes.Buffer
+		status := Main(t.Context(), append([]string{"healthcheck"}, args...), &out, &errOut)
+		assert.Empty(t, out.String())
+		return status, errOut.String()
+	}
+	status, said := healthcheck("--metrics-address", address)
+	assert.Equal(t, failure.ExitDone, status, said)
+	t.Setenv("CANVASBACK_METRICS_ADDRESS", address)
+	status, said = healthcheck("--ready")
+	assert.Equal(t, failure.ExitFailed, status)
+	assert.Equal(t, "canvasback: error: http://"+address+"/readyz answers 503 Service Unavailable: not connected to Temporal yet\n", said)
 	for path, want := range map[string]string{"/healthz": "ok", "/readyz": "not connected to Temporal yet", "/metrics": "canvasback_temporal_connected{host="} {
 		res, err := http.Get("http://" + address + path)
 		require.NoError(t, err)
@@ -151,6 +156,21 @@ func TestWorkerThatWaitsAnswersProbes(t *testing.T) {
 	}
 	cancel()
 	assert.Equal(t, failure.ExitInterrupted, <-done)
+	status, said = healthcheck()
+	assert.Equal(t, failure.ExitFailed, status)
+	assert.Contains(t, said, "no worker answers: ")
+}
+
+func TestHealthcheckThatKnowsNoAddress(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "canvasback.yaml")
+	require.NoError(t, os.WriteFile(file, []byte("repository: "+dir+"/backups\ndatabases: [{name: shop, path: /srv/shop.duckdb}]\n"), 0o600))
+	for _, args := range []string{"healthcheck", "healthcheck --config " + file, "healthcheck --config " + file + ".none", "healthcheck --metrics-address 9464", "healthcheck --nothing", "healthcheck now"} {
+		var out, errOut bytes.Buffer
+		assert.Equal(t, failure.ExitUsage, Main(t.Context(), strings.Fields(args), &out, &errOut), args)
+		assert.Contains(t, errOut.String(), "canvasback: error: ", args)
+		assert.Empty(t, out.String(), args)
+	}
 }
 
 func TestVersion(t *testing.T) {

@@ -29,8 +29,8 @@ type Health struct {
 }
 
 // Listen takes the address, HOST:PORT, for a server that answers once Serve is
-// called. Without a host it is this machine's loopback. An address that is taken,
-// or is none, is InvalidConfig. The port may be 0, for any.
+// called. Without a host it is this machine's loopback. An address of another
+// form is InvalidConfig; one that is taken is not. The port may be 0, for any.
 func Listen(address string) (*Server, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -41,7 +41,7 @@ func Listen(address string) (*Server, error) {
 	}
 	l, err := net.Listen("tcp", net.JoinHostPort(host, port))
 	if err != nil {
-		return nil, failure.Errorf(failure.InvalidConfig, "metrics address %s: %w", address, err)
+		return nil, fmt.Errorf("metrics address %s: %w", address, err)
 	}
 	return &Server{listener: l}, nil
 }

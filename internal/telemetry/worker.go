@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"canvasback/internal/failure"
 	"canvasback/internal/health"
 	"canvasback/internal/version"
 )
@@ -28,10 +29,12 @@ type Worker struct {
 	Recorder *Recorder
 	Tracing  *Tracing // nil: off
 
-	log    *slog.Logger
-	server *Server // nil: off
+	log       *slog.Logger
+	closing   context.CancelFunc // ends the tries to listen
+	listening sync.WaitGroup     // of the goroutine that makes them
 
 	mu       sync.Mutex // guards what follows
+	server   *Server    // nil: off, or its address is not to be had yet
 	report   func() health.Report
 	writable func() error
 	polling  bool
@@ -54,32 +57,75 @@ const (
 	writeSlow = 3 * time.Second
 )
 
+// listenAgain is how long an address that could not be had is left alone.
+var listenAgain = 5 * time.Second
+
 // Start sets everything up and answers over HTTP from then on: first that the
-// worker is not ready. An address that cannot be had is InvalidConfig, and so is
-// an environment variable that makes no sense.
+// worker is not ready. An address that is none is InvalidConfig, and so is an
+// environment variable that makes no sense. One that cannot be had now, because
+// another process listens there, is no reason to take no backups: it is tried
+// again until it is free.
 func Start(ctx context.Context, o Options) (*Worker, error) {
 	metrics := NewMetrics(o.Host, version.String(), o.Databases)
 	w := &Worker{Metrics: metrics, Recorder: NewRecorder(o.Log, metrics), log: o.Log}
 	var err error
-	if o.Address != "" {
-		if w.server, err = Listen(o.Address); err != nil {
-			return nil, err
-		}
-	}
 	if w.Tracing, err = NewTracing(ctx, o.Getenv, o.Service, o.Log); err != nil {
-		return nil, errors.Join(err, w.close())
+		return nil, err
 	}
 	if w.Tracing != nil {
 		o.Log.Info("Delivering traces as OTEL_* says", "service", o.Service)
 	}
-	if w.server != nil {
-		w.server.Serve(metrics, Health{Alive: w.alive, Ready: w.ready}, o.Log)
+	if o.Address == "" {
+		return w, nil
+	}
+	if err := w.listen(ctx, o.Address); err != nil {
+		return nil, errors.Join(err, w.close())
 	}
 	return w, nil
 }
 
-// Address is where the HTTP server listens; empty: there is none.
+// listen takes the address and answers there, or leaves a goroutine behind that
+// goes on trying until ctx ends or w is closed.
+func (w *Worker) listen(ctx context.Context, address string) error {
+	err := w.serve(address)
+	if err == nil || failure.Of(err) == failure.InvalidConfig {
+		return err
+	}
+	w.log.Error("Metrics and health are not served yet, trying again", "address", address, "error", err)
+	ctx, w.closing = context.WithCancel(ctx)
+	w.listening.Go(func() {
+		tick := time.NewTicker(listenAgain)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				if w.serve(address) == nil {
+					return
+				}
+			}
+		}
+	})
+	return nil
+}
+
+func (w *Worker) serve(address string) error {
+	server, err := Listen(address)
+	if err != nil {
+		return err
+	}
+	server.Serve(w.Metrics, Health{Alive: w.alive, Ready: w.ready}, w.log)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.server = server
+	return nil
+}
+
+// Address is where the HTTP server listens; empty: it does not.
 func (w *Worker) Address() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.server == nil {
 		return ""
 	}
@@ -111,6 +157,10 @@ func (w *Worker) Close() {
 }
 
 func (w *Worker) close() error {
+	if w.closing != nil {
+		w.closing()
+		w.listening.Wait()
+	}
 	err := w.Tracing.Close()
 	if w.server != nil {
 		err = errors.Join(err, w.server.Close())
