@@ -2,7 +2,6 @@ package server
 
 import (
 	"fmt"
-	"log/slog"
 	"net"
 	"strconv"
 	"time"
@@ -16,13 +15,27 @@ import (
 	"go.temporal.io/server/temporal"
 )
 
-const store = "sqlite"
+// Names of the data stores in the server's configuration.
+const (
+	mainStore       = "main"
+	visibilityStore = "visibility"
+)
+
+// stores are where the server keeps its state.
+type stores struct {
+	main, visibility *config.SQL
+	// shards of the histories. It is written into the database when that is new,
+	// and cannot be changed later.
+	shards  int32
+	dynamic dynamicconfig.StaticClient
+}
 
 // serverOptions puts a server together that consists of one instance of each
 // service, finds them without gossip and replicates to nowhere.
-func serverOptions(db *config.SQL, p *ports, logger *slog.Logger) ([]temporal.ServerOption, error) {
+func serverOptions(o Options, db *stores, p *ports) ([]temporal.ServerOption, error) {
 	conf := serverConfig(db, p)
-	log := &serverLog{log: logger}
+	secure(conf, o)
+	log := &serverLog{log: o.Logger}
 	authorizer, err := authorization.GetAuthorizerFromConfig(&conf.Global.Authorization)
 	if err != nil {
 		return nil, fmt.Errorf("server: %w", err)
@@ -31,38 +44,30 @@ func serverOptions(db *config.SQL, p *ports, logger *slog.Logger) ([]temporal.Se
 	if err != nil {
 		return nil, fmt.Errorf("server: %w", err)
 	}
+	hosts := map[primitives.ServiceName]static.Hosts{}
+	var services []string
+	for name, service := range conf.Services {
+		hosts[primitives.ServiceName(name)] = static.SingleLocalHost(hostPort(service.RPC.GRPCPort))
+		services = append(services, name)
+	}
 	return []temporal.ServerOption{
 		temporal.WithConfig(conf),
-		temporal.ForServices(temporal.DefaultServices),
-		temporal.WithStaticHosts(map[primitives.ServiceName]static.Hosts{
-			primitives.FrontendService: static.SingleLocalHost(hostPort(p.frontend)),
-			primitives.HistoryService:  static.SingleLocalHost(hostPort(p.history)),
-			primitives.MatchingService: static.SingleLocalHost(hostPort(p.matching)),
-			primitives.WorkerService:   static.SingleLocalHost(hostPort(p.worker)),
-		}),
+		temporal.ForServices(services),
+		temporal.WithStaticHosts(hosts),
 		temporal.WithLogger(log),
 		temporal.WithAuthorizer(authorizer),
 		temporal.WithClaimMapper(func(*config.Config) authorization.ClaimMapper { return claims }),
-		temporal.WithDynamicConfigClient(dynamicconfig.StaticClient{
-			dynamicconfig.WorkflowPauseEnabled.Key(): true,
-			// A task that waits in one of several partitions is found by a worker that
-			// comes back only when one of its polls, of a minute each, goes there. All
-			// are still read: a state of before may have tasks in them.
-			dynamicconfig.MatchingNumTaskqueueWritePartitions.Key(): 1,
-			// The UI asks for several lists a page; the default is for a shared cluster.
-			dynamicconfig.FrontendMaxNamespaceVisibilityRPSPerInstance.Key(): 100,
-			dynamicconfig.HistoryCacheHostLevelMaxSize.Key():                 4096,
-		}),
+		temporal.WithDynamicConfigClient(db.dynamic),
 	}, nil
 }
 
-func serverConfig(db *config.SQL, p *ports) *config.Config {
+func serverConfig(db *stores, p *ports) *config.Config {
 	conf := &config.Config{
 		Persistence: config.Persistence{
-			DefaultStore:     store,
-			VisibilityStore:  store,
-			NumHistoryShards: 1,
-			DataStores:       map[string]config.DataStore{store: {SQL: db}},
+			DefaultStore:     mainStore,
+			VisibilityStore:  visibilityStore,
+			NumHistoryShards: db.shards,
+			DataStores:       map[string]config.DataStore{mainStore: {SQL: db.main}, visibilityStore: {SQL: db.visibility}},
 		},
 		ClusterMetadata: &cluster.Config{
 			FailoverVersionIncrement: 10,
@@ -80,6 +85,10 @@ func serverConfig(db *config.SQL, p *ports) *config.Config {
 			string(primitives.WorkerService):   service(p.worker),
 		},
 		PublicClient: config.PublicClient{HostPort: hostPort(p.frontend)},
+	}
+	if p.internal != 0 {
+		conf.Services[string(primitives.InternalFrontendService)] = service(p.internal)
+		conf.PublicClient = config.PublicClient{}
 	}
 	conf.Global.Membership.MaxJoinDuration = 30 * time.Second
 	conf.Global.Membership.BroadcastAddress = loopback

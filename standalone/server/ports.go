@@ -37,8 +37,9 @@ func (e *PortError) Unwrap() error { return e.Err }
 // ports are held open until release, so that no two of them are the same and
 // no other process gets one meanwhile.
 type ports struct {
-	frontend, history, matching, worker, ui int
-	held                                    []net.Listener
+	frontend, history, matching, worker int
+	internal, ui                        int // 0: there is none
+	held                                []net.Listener
 }
 
 func choosePorts(o Options) (*ports, error) {
@@ -49,6 +50,9 @@ func choosePorts(o Options) (*ports, error) {
 		p.hold(&p.matching, 0, false),
 		p.hold(&p.worker, 0, false),
 	)
+	if o.secured() {
+		err = errors.Join(err, p.hold(&p.internal, 0, false))
+	}
 	if !o.NoUI {
 		err = errors.Join(err, p.hold(&p.ui, o.UIPort, true))
 	}

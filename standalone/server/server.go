@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,10 +17,12 @@ import (
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/operatorservice/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	sdklog "go.temporal.io/sdk/log"
 	"go.temporal.io/server/temporal"
+	"google.golang.org/protobuf/types/known/durationpb"
 )
 
 const loopback = "127.0.0.1"
@@ -35,10 +38,19 @@ const readyWait = 60 * time.Second
 type Options struct {
 	// DBFile is the SQLite file, made if it is not there. Empty: in memory.
 	DBFile string
+	// PostgreSQL keeps the state instead of a SQLite file, as a production server
+	// does; DBFile is empty then.
+	PostgreSQL *PostgreSQL
+	// TLS is spoken by the frontend. Nil: it is not.
+	TLS *TLS
+	// TokenKeys are the addresses of JSON Web Key Sets. Where there are any, a
+	// call needs a token ("API key") that one of their keys has signed, with the
+	// permission "NAMESPACE:read", "NAMESPACE:write" or "NAMESPACE:admin".
+	TokenKeys []string
 	// FrontendPort and UIPort are TCP ports on 127.0.0.1; 0 picks a free one.
 	FrontendPort int
 	UIPort       int
-	// NoUI leaves the Web UI out.
+	// NoUI leaves the Web UI out. There is none for a server with TLS or tokens.
 	NoUI bool
 	// Retention is how long closed runs stay visible in a file that is new;
 	// 0 means DefaultRetention.
@@ -59,6 +71,7 @@ type Server struct {
 	temporal temporal.Server
 	ui       *webUI
 	frontend int
+	internal int // where this process asks the server without TLS and tokens
 	lock     *os.File
 	logFile  io.Closer
 	stop     sync.Once
@@ -70,6 +83,9 @@ type Server struct {
 func Start(ctx context.Context, o Options) (*Server, error) {
 	if o.Retention == 0 {
 		o.Retention = DefaultRetention
+	}
+	if err := o.check(); err != nil {
+		return nil, err
 	}
 	s := &Server{}
 	if err := s.openLog(&o); err != nil {
@@ -121,12 +137,16 @@ func (s *Server) start(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	db, err := openSQLite(o)
+	open := sqliteStores
+	if o.PostgreSQL != nil {
+		open = postgresStores
+	}
+	db, err := open(o)
 	if err != nil {
 		return err
 	}
-	s.frontend = p.frontend
-	options, err := serverOptions(db, p, o.Logger)
+	s.frontend, s.internal = p.frontend, cmp.Or(p.internal, p.frontend)
+	options, err := serverOptions(o, db, p)
 	if err != nil {
 		return err
 	}
@@ -170,7 +190,7 @@ func (s *Server) ready(ctx context.Context, o Options) error {
 	ctx, cancel := context.WithTimeout(ctx, readyWait)
 	defer cancel()
 	c, err := client.NewLazyClient(client.Options{
-		HostPort: s.HostPort(),
+		HostPort: hostPort(s.internal),
 		Logger:   sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler)),
 	})
 	if err != nil {
@@ -181,8 +201,15 @@ func (s *Server) ready(ctx context.Context, o Options) error {
 		call, cancel := context.WithTimeout(ctx, 5*time.Second)
 		defer cancel()
 		_, err := c.WorkflowService().DescribeNamespace(call, &workflowservice.DescribeNamespaceRequest{Namespace: Namespace})
+		var missing *serviceerror.NamespaceNotFound
+		if errors.As(err, &missing) {
+			return registerNamespace(call, c, o)
+		}
 		return err
 	})
+	if err == nil {
+		err = poll(ctx, s.listens)
+	}
 	if err != nil {
 		return fmt.Errorf("server: Temporal does not answer on %s: %w", s.HostPort(), err)
 	}
@@ -193,6 +220,23 @@ func (s *Server) ready(ctx context.Context, o Options) error {
 		return nil
 	}
 	return s.ui.ready(ctx)
+}
+
+// registerNamespace is for a database that has none yet.
+func registerNamespace(ctx context.Context, c client.Client, o Options) error {
+	_, err := c.WorkflowService().RegisterNamespace(ctx, &workflowservice.RegisterNamespaceRequest{
+		Namespace: Namespace, WorkflowExecutionRetentionPeriod: durationpb.New(o.Retention),
+	})
+	return err
+}
+
+// listens is for a frontend that this process itself cannot ask.
+func (s *Server) listens() error {
+	conn, err := net.Dial("tcp", s.HostPort())
+	if err != nil {
+		return err
+	}
+	return conn.Close()
 }
 
 // addAttributes registers the search attributes that a namespace of an earlier
@@ -251,7 +295,8 @@ func (s *Server) UIAddress() string {
 	return s.ui.address()
 }
 
-// Client connects to the server; o's address and namespace are overwritten.
+// Client connects to the server; o's address and namespace are overwritten,
+// and its connection options must fit the server's TLS.
 // The caller closes it before Stop.
 func (s *Server) Client(o client.Options) (client.Client, error) {
 	o.HostPort = s.HostPort()

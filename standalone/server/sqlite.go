@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"go.temporal.io/server/common/config"
+	"go.temporal.io/server/common/dynamicconfig"
 	"go.temporal.io/server/common/persistence/sql/sqlplugin/sqlite"
 	schema "go.temporal.io/server/schema/sqlite"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -41,6 +42,24 @@ func lockFile(db string) (*os.File, error) {
 		return nil, fmt.Errorf("server: lock %s.lock: %w", db, err)
 	}
 	return f, nil
+}
+
+// sqliteStores keep all in one file.
+func sqliteStores(o Options) (*stores, error) {
+	db, err := openSQLite(o)
+	if err != nil {
+		return nil, err
+	}
+	return &stores{main: db, visibility: db, shards: 1, dynamic: dynamicconfig.StaticClient{
+		dynamicconfig.WorkflowPauseEnabled.Key(): true,
+		// A task that waits in one of several partitions is found by a worker that
+		// comes back only when one of its polls, of a minute each, goes there. All
+		// are still read: a state of before may have tasks in them.
+		dynamicconfig.MatchingNumTaskqueueWritePartitions.Key(): 1,
+		// The UI asks for several lists a page; the default is for a shared cluster.
+		dynamicconfig.FrontendMaxNamespaceVisibilityRPSPerInstance.Key(): 100,
+		dynamicconfig.HistoryCacheHostLevelMaxSize.Key():                 4096,
+	}}, nil
 }
 
 // openSQLite makes the schema and the namespace where they are missing.
