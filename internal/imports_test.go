@@ -73,6 +73,7 @@ var allowed = map[string][]string{
 	"internal/repo/storetest":    {"internal/failure", "internal/repo", "internal/vfs", "internal/vfs/vfstest"},
 	"internal/hostile":           {},
 	"internal/livetest":          {"internal/engine", "internal/hotcopy", "internal/vfs"},
+	"internal/tlstest":           {},
 	"internal/vfs/mounttest":     {},
 	"internal/vfs/vfstest":       {"internal/vfs"},
 }

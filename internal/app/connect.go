@@ -3,14 +3,12 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/contrib/envconfig"
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/log"
 
@@ -28,31 +26,35 @@ type ConnectOptions struct {
 	// of the client, and of the workers that use it.
 	Metrics      client.MetricsHandler
 	Interceptors []interceptor.ClientInterceptor
-	// Wait goes on trying until the server answers; without it one failed try
-	// is TemporalUnreachable.
+	// Wait goes on trying until the server answers and takes the client, with a
+	// line in the log for each try: certificates are renewed and namespaces made
+	// while it waits. Without it the first failed try is the failure:
+	// TemporalUnreachable, TemporalTLS, TemporalDenied or NoNamespace.
 	Wait bool
 }
 
 const (
 	dialTimeout = 5 * time.Second
 	dialPause   = 2 * time.Second
+	// refusedPause is how far the pause grows while a server that answers does
+	// not take the client: a person has to do something.
+	refusedPause = 30 * time.Second
 )
 
 // Connect dials Temporal the way its own tools do: TEMPORAL_ADDRESS and its
 // relatives, then the profile file, then localhost:7233 and "default".
 func Connect(ctx context.Context, o ConnectOptions) (client.Client, error) {
-	opts, err := o.settings()
-	if err != nil {
-		return nil, err
-	}
-	opts.Identity = o.Identity
-	opts.MetricsHandler = o.Metrics
-	opts.Interceptors = append(opts.Interceptors, o.Interceptors...)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	opts.Logger = log.NewStructuredLogger(o.Logger)
-	for {
+	if plain := o.Plain(); plain != "" {
+		o.Logger.Warn("The connection to Temporal is not protected: " + plain)
+	}
+	opts, err := o.options()
+	if err != nil {
+		return nil, err
+	}
+	for pause := dialPause; ; {
 		c, err := dial(ctx, opts)
 		if err == nil {
 			return c, nil
@@ -60,36 +62,35 @@ func Connect(ctx context.Context, o ConnectOptions) (client.Client, error) {
 		if ctx.Err() != nil {
 			return nil, failure.Errorf(failure.Interrupted, "interrupted while connecting to Temporal at %s", opts.HostPort)
 		}
-		if !o.Wait {
-			return nil, failure.Errorf(failure.TemporalUnreachable, "Temporal does not answer at %s: %w", opts.HostPort, err)
+		if err = refusal(ctx, opts, err); !o.Wait {
+			return nil, err
 		}
-		o.Logger.Warn("Temporal does not answer yet, trying again", "address", opts.HostPort, "error", err)
+		if kind := failure.Of(err); kind.Retry {
+			o.Logger.Warn("Temporal does not answer yet, trying again", "address", opts.HostPort, "error", err)
+			pause = dialPause
+		} else {
+			o.Logger.Error("Temporal does not take this client, trying again", "address", opts.HostPort, "error", err, "hint", kind.Hint)
+			pause = min(2*pause, refusedPause)
+		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(dialPause):
+		case <-time.After(pause):
+		}
+		// What was wrong may have been mended in the files meanwhile.
+		if mended, err := o.options(); err == nil {
+			opts = mended
 		}
 	}
 }
 
-// settings are what Connect goes by.
-func (o ConnectOptions) settings() (client.Options, error) {
-	opts, err := envconfig.LoadDefaultClientOptions()
-	if err != nil {
-		return opts, failure.Errorf(failure.InvalidConfig, "Temporal's connection settings: %w", err)
-	}
-	if o.Address != "" {
-		opts.HostPort = o.Address
-	}
-	if opts.HostPort == "" {
-		opts.HostPort = client.DefaultHostPort
-	}
-	if o.Namespace != "" {
-		opts.Namespace = o.Namespace
-	}
-	if opts.Namespace == "" {
-		opts.Namespace = client.DefaultNamespace
-	}
-	return opts, nil
+// options are the settings with what o adds to them.
+func (o ConnectOptions) options() (client.Options, error) {
+	opts, err := o.settings()
+	opts.Identity = o.Identity
+	opts.MetricsHandler = o.Metrics
+	opts.Interceptors = append(opts.Interceptors, o.Interceptors...)
+	opts.Logger = log.NewStructuredLogger(o.Logger)
+	return opts, err
 }
 
 // Server is where Connect looks: the address, the namespace and whether TLS is
@@ -99,26 +100,31 @@ func (o ConnectOptions) Server() (address, namespace string, tls bool, err error
 	return opts.HostPort, opts.Namespace, opts.ConnectionOptions.TLS != nil, err
 }
 
-// NoNamespace tells an error of Connect that a server answers and does not have
-// the namespace.
-func NoNamespace(err error) bool {
-	var missing *serviceerror.NamespaceNotFound
-	return errors.As(err, &missing)
-}
-
 func dial(ctx context.Context, opts client.Options) (client.Client, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	c, err := client.DialContext(ctx, opts)
 	if err != nil {
-		return nil, fmt.Errorf("namespace %q: %w", opts.Namespace, err)
+		return nil, err
 	}
-	// Who may not look at the namespace may still work in it.
-	_, err = c.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: opts.Namespace})
-	var missing *serviceerror.NamespaceNotFound
-	if errors.As(err, &missing) {
+	if err := admitted(ctx, c, opts.Namespace); err != nil {
 		c.Close()
-		return nil, fmt.Errorf("there is no namespace %q: %w", opts.Namespace, err)
+		return nil, err
 	}
 	return c, nil
+}
+
+// admitted tells whether the namespace is there for this client. Who may not
+// look at it may still work in it, which listing shows. Any other error is for
+// the calls to come.
+func admitted(ctx context.Context, c client.Client, namespace string) error {
+	_, err := c.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: namespace})
+	if err != nil && denied(err) {
+		_, err = c.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Namespace: namespace, PageSize: 1})
+	}
+	var missing *serviceerror.NamespaceNotFound
+	if err != nil && (denied(err) || errors.As(err, &missing)) {
+		return err
+	}
+	return nil
 }

@@ -23,7 +23,10 @@ func profile(t *testing.T, text string) {
 	path := filepath.Join(t.TempDir(), "temporal.toml")
 	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 	t.Setenv("TEMPORAL_CONFIG_FILE", path)
-	for _, name := range []string{"TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "TEMPORAL_PROFILE"} {
+	for _, name := range []string{
+		"TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "TEMPORAL_PROFILE", "TEMPORAL_API_KEY", "TEMPORAL_TLS", "TEMPORAL_TLS_CLIENT_CERT_PATH",
+		"TEMPORAL_TLS_CLIENT_KEY_PATH", "TEMPORAL_TLS_SERVER_CA_CERT_PATH", "TEMPORAL_TLS_SERVER_NAME",
+	} {
 		t.Setenv(name, "") // which puts it back afterwards
 		require.NoError(t, os.Unsetenv(name))
 	}

@@ -79,7 +79,11 @@ func (r *remote) connect(a *app, tracing *telemetry.Tracing) (client.Client, err
 		}
 		r.host = host
 	}
-	return backups.Connect(a.ctx, backups.ConnectOptions{Address: r.address, Namespace: r.namespace, Identity: "canvasback-starter@" + r.host, Interceptors: tracing.Client()})
+	opts := backups.ConnectOptions{Address: r.address, Namespace: r.namespace, Identity: "canvasback-starter@" + r.host, Interceptors: tracing.Client()}
+	if plain := opts.Plain(); plain != "" {
+		a.notef("warning: %s", plain)
+	}
+	return backups.Connect(a.ctx, opts)
 }
 
 // withClient runs f with a connection. What f starts is traced where OTEL_* asks

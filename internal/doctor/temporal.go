@@ -9,6 +9,7 @@ import (
 
 	"canvasback/internal/app"
 	"canvasback/internal/config"
+	"canvasback/internal/failure"
 	"canvasback/internal/job"
 )
 
@@ -26,11 +27,17 @@ type Server struct {
 // checks of Temporal can be made then.
 func (srv Server) Unreached(err error) []Finding {
 	const check = "temporal.reachable"
-	if app.NoNamespace(err) {
+	switch failure.Of(err) {
+	case failure.NoNamespace:
 		return []Finding{
 			finding(check, OK, "", "a server answers at %s", srv.Address),
 			finding("temporal.namespace", Fail, fmt.Sprintf("temporal operator namespace create -n %s --retention 7d, or set TEMPORAL_NAMESPACE", srv.Namespace), "there is no namespace %s", srv.Namespace),
 			finding("temporal", Skipped, "", "the rest of Temporal: no namespace"),
+		}
+	case failure.TemporalTLS, failure.TemporalDenied, failure.InvalidConfig, failure.Usage:
+		return []Finding{
+			finding(check, Fail, failure.Of(err).Hint, "%v", err),
+			finding("temporal", Skipped, "", "the rest of Temporal: this client is not connected"),
 		}
 	}
 	mend := "start Temporal, or name its address: --address, TEMPORAL_ADDRESS or the profile"

@@ -50,6 +50,9 @@ var (
 	InvalidConfig       = &Kind{Name: "InvalidConfig", Retry: false, Exit: ExitUsage, Hint: "mend the configuration file and start again"}
 	BadSchedule         = &Kind{Name: "BadSchedule", Retry: false, Exit: ExitUsage, Hint: "a cron expression has five fields, such as '0 3 * * *'; a time zone is a name such as Europe/Amsterdam"}
 	TemporalUnreachable = &Kind{Name: "TemporalUnreachable", Retry: true, Exit: ExitFailed, Hint: "start Temporal, or point TEMPORAL_ADDRESS (or the profile) at it; 'backup --local' and 'restore' need none"}
+	TemporalTLS         = &Kind{Name: "TemporalTLS", Retry: false, Exit: ExitFailed, Hint: "make this client's TLS settings (TEMPORAL_TLS..., or tls of the profile) and the server's agree; see docs/temporal-server.md"}
+	TemporalDenied      = &Kind{Name: "TemporalDenied", Retry: false, Exit: ExitFailed, Hint: "use an API key or certificate that may read and write in this namespace, or name another namespace (TEMPORAL_NAMESPACE, --namespace)"}
+	NoNamespace         = &Kind{Name: "NoNamespace", Retry: false, Exit: ExitNotFound, Hint: "make it with 'temporal operator namespace create', or name another one (TEMPORAL_NAMESPACE, --namespace)"}
 	NoWorker            = &Kind{Name: "NoWorker", Retry: true, Exit: ExitFailed, Hint: "start the worker on the database's host, or name its host with --host"}
 	ScheduleConflict    = &Kind{Name: "ScheduleConflict", Retry: false, Exit: ExitFailed, Hint: "a database has a cron workflow or a schedule, never both, and one schedule of each kind: 'starter status' shows what there is"}
 	NoSchedule          = &Kind{Name: "NoSchedule", Retry: false, Exit: ExitNotFound, Hint: "'starter schedule create' makes one"}
@@ -76,7 +79,7 @@ var Kinds = []*Kind{
 	OutOfTime, OwnerStopped, Network, WrongKey, ManyNames, Busy,
 	RepoMissing, RepoNotWritable, RepoFull, RepoOverlap, RepoCorrupt, UnknownBackup, UnknownTable, Reading, BlastRadius, PlanChanged, UnknownDatabase,
 	BackupBad, NotExtracted, VerifyTimeout, VerifyMemory, DrillFailed,
-	Hook, Engine, InvalidConfig, BadSchedule, TemporalUnreachable, NoWorker, ScheduleConflict, NoSchedule, SetUp, ObjectiveMissed, RunFailed,
+	Hook, Engine, InvalidConfig, BadSchedule, TemporalUnreachable, TemporalTLS, TemporalDenied, NoNamespace, NoWorker, ScheduleConflict, NoSchedule, SetUp, ObjectiveMissed, RunFailed,
 	TargetExists, TargetInUse, TargetBad,
 	Usage, Interrupted, Unexpected,
 }

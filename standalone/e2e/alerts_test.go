@@ -2,10 +2,7 @@ package e2e
 
 import (
 	"fmt"
-	"net"
 	"os"
-	"path/filepath"
-	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -235,25 +232,17 @@ func alertNoVerifiedBackup(t *testing.T, w *world, p *prometheus) {
 }
 
 func alertTemporalUnreachable(t *testing.T, w *world, p *prometheus) {
-	file := filepath.Join(w.dir, server.FileName())
-	s, err := server.Start(t.Context(), server.Options{DBFile: file, NoUI: true})
-	require.NoError(t, err)
+	s := startServer(t, server.Options{})
 	w.address = s.HostPort()
 	w.create()
 	p.watched(w, "--config", w.slow("1GB"))
 	p.settled(w)
 	host := `host="` + w.host + `"`
 	require.False(t, p.firing("TemporalUnreachable", host))
-	_, port, err := net.SplitHostPort(s.HostPort())
-	require.NoError(t, err)
-	n, err := strconv.Atoi(port)
-	require.NoError(t, err)
 	done := time.Now()
 	require.NoError(t, s.Stop())
 	p.fires(t, "TemporalUnreachable", host, "the server is stopped", done)
 	done = time.Now()
-	s, err = server.Start(t.Context(), server.Options{DBFile: file, NoUI: true, FrontendPort: n})
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, s.Stop()) })
+	s.start()
 	p.ends(t, "TemporalUnreachable", host, "the server is back", done)
 }

@@ -3,7 +3,6 @@ package e2e
 import (
 	"net"
 	"path/filepath"
-	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -87,11 +86,7 @@ func TestWorkerIsStoppedInMidCopy(t *testing.T) {
 
 func TestServerGoesAwayInMidCopy(t *testing.T) {
 	t.Parallel()
-	file := filepath.Join(t.TempDir(), server.FileName())
-	s, err := server.Start(t.Context(), server.Options{DBFile: file, NoUI: true})
-	require.NoError(t, err)
-	_, port, err := net.SplitHostPort(s.HostPort())
-	require.NoError(t, err)
+	s := startServer(t, server.Options{})
 	w := newWorld(t, s.HostPort())
 	size := w.createLarge(256 << 20)
 	w.startWorker("--config", w.slow("12MB"))
@@ -102,11 +97,7 @@ func TestServerGoesAwayInMidCopy(t *testing.T) {
 	require.NoError(t, s.Stop())
 	w.refused(failure.TemporalUnreachable, "status")
 
-	n, err := strconv.Atoi(port)
-	require.NoError(t, err)
-	s, err = server.Start(t.Context(), server.Options{DBFile: file, NoUI: true, FrontendPort: n})
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, s.Stop()) })
+	s.start()
 	m := w.finished(started)
 	a := m.Acceptance
 	t.Logf("%d bytes; read in all %d, resumed %d", size, a.BytesRead, a.BytesResumed)
@@ -125,9 +116,7 @@ func TestWorkerWaitsForTheServer(t *testing.T) {
 	p := w.startWorker()
 	eventually(t, "the worker says that it waits", func() bool { return len(p.said()) > 0 })
 	assert.Contains(t, p.said(), l.Addr().String())
-	s, err := server.Start(t.Context(), server.Options{NoUI: true, FrontendPort: port})
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, s.Stop()) })
+	startServer(t, server.Options{FrontendPort: port})
 	w.waitForWorker()
 	var result resultDoc
 	w.do(&result, "run")

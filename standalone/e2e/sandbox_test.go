@@ -49,7 +49,7 @@ type sandbox struct {
 	t      *testing.T
 	dir    string // absolute, short: sockets lie in it
 	host   string
-	server *server.Server
+	server *ownServer
 	ports  map[string]string // by those of the documents
 	stays  []*standing
 	hash   string // of the last plan that prune showed
@@ -81,13 +81,7 @@ func newSandbox(t *testing.T) *sandbox {
 	host, err := os.Hostname()
 	require.NoError(t, err)
 	s := &sandbox{t: t, dir: dir, host: host, ports: map[string]string{}}
-	t.Cleanup(func() {
-		s.stopAll()
-		if s.server != nil {
-			s.server.Stop()
-		}
-		os.RemoveAll(dir)
-	})
+	t.Cleanup(func() { os.RemoveAll(dir) })
 	for _, sub := range []string{"bin", "etc", "tmp", "var/lib/shop", "var/backups/canvasback", "var/tmp", "canvasback-data/backups", "internal/livetest"} {
 		require.NoError(t, os.MkdirAll(filepath.Join(dir, sub), 0o700))
 	}
@@ -100,8 +94,8 @@ func newSandbox(t *testing.T) *sandbox {
 	s.ports["9464"], s.ports["8080"] = freePort(t), freePort(t)
 	enginetest.Create(t, filepath.Join(dir, "var/lib/shop/shop.duckdb"), standingTables...)
 	enginetest.Create(t, filepath.Join(dir, "canvasback-data/sample.duckdb"), standingTables...)
-	s.server, err = server.Start(t.Context(), server.Options{NoUI: true})
-	require.NoError(t, err)
+	s.server = startServer(t, server.Options{})
+	t.Cleanup(s.stopAll)
 
 	_, config, found := strings.Cut(textOf(t, "README.md"), "```yaml\n")
 	require.True(t, found)

@@ -5,11 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -202,13 +199,7 @@ func TestStatusSeesThatNoWorkerIsThere(t *testing.T) {
 // for.
 func TestStatusSeesAScheduleThatLags(t *testing.T) {
 	t.Parallel()
-	file := filepath.Join(t.TempDir(), server.FileName())
-	s, err := server.Start(t.Context(), server.Options{DBFile: file, NoUI: true})
-	require.NoError(t, err)
-	_, text, err := net.SplitHostPort(s.HostPort())
-	require.NoError(t, err)
-	port, err := strconv.Atoi(text)
-	require.NoError(t, err)
+	s := startServer(t, server.Options{})
 	w := newWorld(t, s.HostPort())
 	w.create()
 	w.startWorker()
@@ -228,9 +219,7 @@ func TestStatusSeesAScheduleThatLags(t *testing.T) {
 	case <-wait.C:
 	case <-t.Context().Done():
 	}
-	s, err = server.Start(t.Context(), server.Options{DBFile: file, NoUI: true, FrontendPort: port})
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, s.Stop()) })
+	s.start()
 	var lag health.Problem
 	// At first the schedule has not noticed: its next start lies in the past.
 	eventually(t, "the start is told to be missing", func() bool {

@@ -31,9 +31,7 @@ func (w *world) details(r runDoc) string {
 // and ends as well where it has none of them, or no longer.
 func TestSearchAttributes(t *testing.T) {
 	t.Parallel()
-	s, err := server.Start(t.Context(), server.Options{NoUI: true, Attributes: app.AttributeTypes})
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, s.Stop()) })
+	s := startServer(t, server.Options{Attributes: app.AttributeTypes})
 	w := newWorld(t, s.HostPort())
 	w.create()
 	w.startWorker()

@@ -17,12 +17,14 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/contrib/envconfig"
 
 	"canvasback/internal/cli"
 	"canvasback/internal/engine"
 	"canvasback/internal/engine/enginetest"
 	"canvasback/internal/failure"
 	"canvasback/standalone/server"
+	"canvasback/standalone/server/pgtest"
 )
 
 // What all tests share: the worker's program and one server. Tests keep apart
@@ -36,6 +38,7 @@ var (
 func TestMain(m *testing.M) {
 	engine.RunIfChild()
 	enginetest.RunIfChild()
+	pgtest.RunIfTool()
 	os.Exit(testAll(m))
 }
 
@@ -53,20 +56,41 @@ func testAll(m *testing.M) int {
 		return 1
 	}
 	os.Setenv("TEMPORAL_CONFIG_FILE", empty)
-	for _, name := range []string{"TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "TEMPORAL_PROFILE", "TEMPORAL_API_KEY", "TEMPORAL_TLS"} {
-		os.Unsetenv(name)
+	for _, variable := range os.Environ() {
+		name, _, _ := strings.Cut(variable, "=")
+		if strings.HasPrefix(name, "TEMPORAL_") && name != "TEMPORAL_CONFIG_FILE" {
+			os.Unsetenv(name)
+		}
 	}
 	workerProgram = filepath.Join(dir, "worker")
 	if out, err := exec.Command("go", "build", "-o", workerProgram, "canvasback/worker").CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "%v\n%s", err, out)
 		return 1
 	}
-	if shared, err = server.Start(context.Background(), server.Options{NoUI: true}); err != nil {
+	ctx := context.Background()
+	setting, err = newVariant(ctx, dir)
+	defer func() {
+		if err := setting.close(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}()
+	if err == nil {
+		shared, err = startShared(ctx)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	defer shared.Stop()
 	return m.Run()
+}
+
+func startShared(ctx context.Context) (*server.Server, error) {
+	o, err := setting.options(ctx, server.Options{})
+	if err != nil {
+		return nil, err
+	}
+	return server.Start(ctx, o)
 }
 
 // world is a host with a database and a repository.
@@ -243,7 +267,10 @@ func (w *world) waitForWorker() {
 
 func (w *world) client() client.Client {
 	w.t.Helper()
-	c, err := client.Dial(client.Options{HostPort: w.address, Identity: "canvasback-starter@" + w.host, Logger: quiet{}})
+	o, err := envconfig.LoadDefaultClientOptions()
+	require.NoError(w.t, err)
+	o.HostPort, o.Identity, o.Logger = w.address, "canvasback-starter@"+w.host, quiet{}
+	c, err := client.Dial(o)
 	require.NoError(w.t, err)
 	w.t.Cleanup(c.Close)
 	return c

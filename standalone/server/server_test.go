@@ -197,9 +197,9 @@ func TestServer(t *testing.T) {
 		require.NoError(t, err)
 		p.release()
 		p.history = l.Addr().(*net.TCPAddr).Port
-		db, err := openSQLite(o)
+		db, err := sqliteStores(o)
 		require.NoError(t, err)
-		options, err := serverOptions(db, p, o.Logger)
+		options, err := serverOptions(o, db, p)
 		require.NoError(t, err)
 		_, err = startTemporal(options)
 		require.ErrorIs(t, err, syscall.EADDRINUSE)
