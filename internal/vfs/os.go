@@ -22,11 +22,12 @@ func (osFS) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
 }
 
 func openFile(name string, flag int, perm fs.FileMode) (File, error) {
-	f, err := os.OpenFile(name, flag, perm)
+	// A pipe would wait for its other end; a regular file does not mind.
+	f, err := os.OpenFile(name, flag|unix.O_NONBLOCK, perm)
 	if err != nil {
 		return nil, err // never a nil *osFile in a File
 	}
-	return &osFile{File: f}, nil
+	return &osFile{File: f, name: name}, nil
 }
 
 func (osFS) Stat(name string) (Info, error) {
@@ -58,7 +59,11 @@ func (osFS) SyncDir(name string) error {
 	if err != nil {
 		return err
 	}
-	err = d.Sync()
+	return syncClose(d)
+}
+
+func syncClose(d *os.File) error {
+	err := d.Sync()
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOTSUP) {
 		err = nil
 	}
@@ -86,8 +91,11 @@ func (osFS) Kind(name string) (FSKind, error) {
 // number to another file under a running call.
 type osFile struct {
 	*os.File
+	name   string // as it was asked for
 	locked atomic.Bool
 }
+
+func (f *osFile) Name() string { return f.name }
 
 // Close gives up the lock before it closes. A child process that is just being
 // started has a second descriptor of the open file until its program runs, and

@@ -23,6 +23,9 @@ func TestMain(m *testing.M) {
 		holdLock(name)
 		os.Exit(0)
 	}
+	if umask := os.Getenv(umaskVariable); umask != "" {
+		os.Exit(umaskChild(umask, os.Args[1]))
+	}
 	os.Exit(m.Run())
 }
 

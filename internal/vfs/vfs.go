@@ -15,7 +15,8 @@ import (
 // package os: wrapped *fs.PathError, matching fs.ErrNotExist and the rest.
 // Implementations are safe for concurrent use.
 type FS interface {
-	// Open opens name for reading only.
+	// Open opens name for reading only. It does not wait, even for the other end
+	// of a pipe.
 	Open(name string) (File, error)
 	// OpenFile opens with the flags and permissions of os.OpenFile.
 	OpenFile(name string, flag int, perm fs.FileMode) (File, error)
@@ -34,6 +35,16 @@ type FS interface {
 	FreeBytes(name string) (int64, error)
 	// Kind tells the kind of file system that holds name.
 	Kind(name string) (FSKind, error)
+	// Confine is this file system for one who does not trust what is below the
+	// directory dir: others may have put links, pipes and devices there. dir
+	// itself, and the way to it, may be a link: it is resolved once, now. Names
+	// below dir lead nowhere else, whoever changes them meanwhile. No symbolic link
+	// is followed, not even to a place below dir (ErrLink, and the error's path is
+	// the link's); only files and directories are opened (ErrSpecial), and an open
+	// never waits; a new file or directory has exactly the mode that was asked for,
+	// whatever the umask. A rename does not lead out of dir (EXDEV). All other names
+	// are as before. fs.ErrNotExist: there is no dir.
+	Confine(dir string) (FS, error)
 }
 
 // FSKind is a kind of file system.

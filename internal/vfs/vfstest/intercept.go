@@ -193,6 +193,16 @@ func (i *interceptFS) Kind(name string) (vfs.FSKind, error) {
 	return i.fs.Kind(name)
 }
 
+// Confine confines what is below, so that what fails is what the user of the
+// result asked for. It is no operation by itself.
+func (i *interceptFS) Confine(dir string) (vfs.FS, error) {
+	fsys, err := i.fs.Confine(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &interceptFS{fsys, i.before}, nil
+}
+
 type interceptFile struct {
 	vfs.File
 	before func(Op) error

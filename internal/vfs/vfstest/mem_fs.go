@@ -220,3 +220,11 @@ func (m *Mem) Kind(name string) (vfs.FSKind, error) {
 	}
 	return m.kind, nil
 }
+
+// Confine has nothing to do where there are no links, pipes and devices.
+func (m *Mem) Confine(dir string) (vfs.FS, error) {
+	if _, err := m.Stat(dir); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
