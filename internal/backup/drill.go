@@ -77,13 +77,13 @@ func (r *Runner) DrillRestore(ctx context.Context, in job.DrillStepInput, progre
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	for _, f := range s.manifest.Files {
-		if err := r.removeIfThere(filepath.Join(s.Dir(), f.Name)); err != nil {
+		if err := removeIfThere(s.FS(), filepath.Join(s.Dir(), f.Name)); err != nil {
 			return res, err
 		}
 	}
 	meter := newMeter("drill", progress)
 	restored, err := restore.Run(ctx, restore.Request{
-		FS: r.fs, Repo: r.Repo, Database: s.database.Name, Backup: in.ID, Target: s.file(), Scratch: true,
+		FS: s.FS(), Repo: r.Repo, Database: s.database.Name, Backup: in.ID, Target: s.file(), Scratch: true,
 		Progress: func(done, total int64) { meter.report("restore", 1, done, total) },
 	})
 	if err != nil {
@@ -101,8 +101,8 @@ func mainFile(m *repo.Manifest) string {
 	return m.Files[i].Name
 }
 
-func (r *Runner) removeIfThere(name string) error {
-	if err := r.fs.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+func removeIfThere(fsys vfs.FS, name string) error {
+	if err := fsys.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove %s: %w", name, err)
 	}
 	return nil
@@ -117,13 +117,13 @@ func (r *Runner) DrillVerify(ctx context.Context, in job.DrillStepInput, progres
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	m := s.manifest
-	if _, err := r.fs.Lstat(s.file()); err != nil {
+	if _, err := s.FS().Lstat(s.file()); err != nil {
 		// No fault of the backup's, and nothing that trying again mends.
 		return res, failure.Errorf(failure.RunFailed, "the restored files of the drill are gone: %w", err)
 	}
-	v, err := r.verification(ctx, s.database, proof{m, s.Dir(), s.database.Drill.Level, s.Dir()}, newMeter("drill", progress))
+	v, err := r.verification(ctx, s.database, proof{s.FS(), m, s.Dir(), s.database.Drill.Level, s.Dir()}, newMeter("drill", progress))
 	if v != nil {
-		err = errors.Join(err, r.keepEvidence(s.Dir(), v))
+		err = errors.Join(err, keepEvidence(s.Staging, v))
 	}
 	if errors.Is(err, verify.ErrStructure) {
 		return res, failure.Errorf(failure.DrillFailed, "backup %s was restored and cannot be opened here: %w", m.ID, err)
@@ -143,12 +143,12 @@ func (r *Runner) DrillVerify(ctx context.Context, in job.DrillStepInput, progres
 	return res, nil
 }
 
-func (r *Runner) keepEvidence(dir string, v *repo.Verification) error {
+func keepEvidence(s *repo.Staging, v *repo.Verification) error {
 	data, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	return vfs.WriteAtomic(r.fs, filepath.Join(dir, evidenceName), data, 0o600)
+	return vfs.WriteAtomic(s.FS(), filepath.Join(s.Dir(), evidenceName), data, 0o600)
 }
 
 // DrillRecord puts the evidence beside the backup, once for a run, and removes
@@ -163,7 +163,7 @@ func (r *Runner) DrillRecord(_ context.Context, in job.DrillRecordInput) (err er
 		return err
 	}
 	if in.ID != "" {
-		err = r.addDrill(d, in, scratch.Dir())
+		err = r.addDrill(d, in, scratch)
 	}
 	if failure.Of(err) == failure.UnknownBackup { // pruned meanwhile: no attempt after this one can record it
 		return errors.Join(err, scratch.Discard())
@@ -174,7 +174,7 @@ func (r *Runner) DrillRecord(_ context.Context, in job.DrillRecordInput) (err er
 	return scratch.Discard()
 }
 
-func (r *Runner) addDrill(d *config.Database, in job.DrillRecordInput, scratch string) error {
+func (r *Runner) addDrill(d *config.Database, in job.DrillRecordInput, scratch *repo.Staging) error {
 	notes, err := r.Repo.Notes(d.Name, in.ID)
 	if err != nil {
 		return err
@@ -190,7 +190,7 @@ func (r *Runner) addDrill(d *config.Database, in job.DrillRecordInput, scratch s
 	if n.RestoreSeconds > 0 {
 		n.BytesPerSecond = float64(n.Bytes) / n.RestoreSeconds
 	}
-	v, err := r.evidence(scratch)
+	v, err := evidence(scratch)
 	if err != nil {
 		return err
 	}
@@ -201,8 +201,8 @@ func (r *Runner) addDrill(d *config.Database, in job.DrillRecordInput, scratch s
 }
 
 // evidence is what DrillVerify found; nil where it did not come so far.
-func (r *Runner) evidence(dir string) (*repo.Verification, error) {
-	f, err := r.fs.Open(filepath.Join(dir, evidenceName))
+func evidence(s *repo.Staging) (*repo.Verification, error) {
+	f, err := s.FS().Open(filepath.Join(s.Dir(), evidenceName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

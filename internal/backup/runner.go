@@ -72,7 +72,7 @@ func NewOn(fsys vfs.FS, cfg *config.Config, clock func() time.Time) (*Runner, er
 	if err := r.CheckWritable(); err != nil && failure.Of(err) != failure.RepoFull {
 		return nil, err
 	}
-	return &Runner{Config: cfg, Repo: r, fs: fsys, clock: clock}, nil
+	return &Runner{Config: cfg, Repo: r, fs: r.FS(), clock: clock}, nil
 }
 
 func (r *Runner) now() time.Time {

@@ -17,6 +17,7 @@ import (
 	"canvasback/internal/job"
 	"canvasback/internal/repo"
 	"canvasback/internal/verify"
+	"canvasback/internal/vfs"
 )
 
 // Checkpoint asks the owner of the database to fold its WAL.
@@ -213,7 +214,7 @@ func (r *Runner) check(ctx context.Context, d *config.Database, m *repo.Manifest
 		return err
 	}
 	defer func() { err = errors.Join(err, scratch.Discard()) }()
-	v, err := r.verification(ctx, d, proof{m, r.Repo.BackupDir(d.Name, m.ID), d.Verify.Level, scratch.Dir()}, newMeter("verify", progress))
+	v, err := r.verification(ctx, d, proof{r.fs, m, r.Repo.BackupDir(d.Name, m.ID), d.Verify.Level, scratch.Dir()}, newMeter("verify", progress))
 	if v != nil {
 		m.Verification = v
 	}
@@ -222,6 +223,7 @@ func (r *Runner) check(ctx context.Context, d *config.Database, m *repo.Manifest
 
 // proof says which files are proved, and how deep.
 type proof struct {
+	fs                  vfs.FS
 	manifest            *repo.Manifest
 	dir, level, scratch string
 }
@@ -233,7 +235,7 @@ func (r *Runner) verification(ctx context.Context, d *config.Database, p proof, 
 		return nil, err
 	}
 	return verify.Run(ctx, verify.Request{
-		FS: r.fs, Dir: p.dir, Manifest: p.manifest, Key: key, Level: p.level, Scratch: p.scratch,
+		FS: p.fs, Dir: p.dir, Manifest: p.manifest, Key: key, Level: p.level, Scratch: p.scratch,
 		MemoryLimit: d.Verify.MemoryLimit, Threads: d.Verify.Threads, Timeout: time.Duration(d.Verify.Timeout),
 		Command: d.Engine.Command, Assertions: assertions(d, p.level),
 		Progress: func(phase string, done, total int64) { meter.report(phase, 1, done, total) },

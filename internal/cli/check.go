@@ -15,7 +15,6 @@ import (
 	"canvasback/internal/human"
 	"canvasback/internal/job"
 	"canvasback/internal/retention"
-	"canvasback/internal/vfs"
 )
 
 // checkFlags are the flags of check.
@@ -95,7 +94,7 @@ func (a *app) check(f *checkFlags) error {
 	}
 	bar := a.progress()
 	rep, err := check.Run(a.ctx, check.Request{
-		FS: vfs.OS(), Repo: r, Databases: names, Turn: turn, Key: keys, Now: a.now,
+		FS: r.FS(), Repo: r, Databases: names, Turn: turn, Key: keys, Now: a.now,
 		Progress: func(_, id, phase string, done, total int64) {
 			bar.update(job.Progress{Step: "check " + id, Phase: phase, Done: done, Total: total})
 		},

@@ -14,7 +14,6 @@ import (
 	"canvasback/internal/job"
 	"canvasback/internal/repo"
 	"canvasback/internal/restore"
-	"canvasback/internal/vfs"
 )
 
 // restoreFlags are those of the command.
@@ -121,12 +120,12 @@ func (a *app) restore(f *restoreFlags) error {
 	}
 	if f.export != "" || len(f.tables) > 0 {
 		return a.extractTables(f, restore.ExtractRequest{
-			FS: vfs.OS(), Repo: r, Database: f.database, Backup: f.backup, At: at, AllowUnverified: f.allowUnverified,
+			FS: r.FS(), Repo: r, Database: f.database, Backup: f.backup, At: at, AllowUnverified: f.allowUnverified,
 			Tables: f.tables, Target: abs, Export: f.export != "", DryRun: f.dryRun, Engine: e,
 		})
 	}
 	return a.restoreWhole(restore.Request{
-		FS: vfs.OS(), Repo: r, Database: f.database, Backup: f.backup, At: at, AllowUnverified: f.allowUnverified,
+		FS: r.FS(), Repo: r, Database: f.database, Backup: f.backup, At: at, AllowUnverified: f.allowUnverified,
 		Target: abs, KeepOld: f.keepOld, DryRun: f.dryRun, Scan: restore.Scanner(e),
 	})
 }

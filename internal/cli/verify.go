@@ -14,7 +14,6 @@ import (
 	"canvasback/internal/job"
 	"canvasback/internal/repo"
 	"canvasback/internal/verify"
-	"canvasback/internal/vfs"
 )
 
 func newVerifyCommand(a *app) *cobra.Command {
@@ -169,7 +168,7 @@ func (a *app) runVerify(r *repo.Repo, m *repo.Manifest, db *config.Database) (v 
 	bar := a.progress()
 	defer bar.end()
 	v, err = verify.Run(a.ctx, verify.Request{
-		FS: vfs.OS(), Dir: r.BackupDir(m.Database, m.ID), Manifest: m, Key: key, Level: db.Verify.Level, Scratch: scratch.Dir(),
+		FS: r.FS(), Dir: r.BackupDir(m.Database, m.ID), Manifest: m, Key: key, Level: db.Verify.Level, Scratch: scratch.Dir(),
 		MemoryLimit: db.Verify.MemoryLimit, Threads: db.Verify.Threads, Timeout: time.Duration(db.Verify.Timeout),
 		Command: db.Engine.Command, Assertions: assertions,
 		Progress: func(phase string, done, total int64) {

@@ -39,6 +39,11 @@ var keepYears = []string{"--keep-daily", "7", "--keep-weekly", "5", "--keep-mont
 // unsynced writes without waiting for the disk.
 type unsynced struct{ vfs.FS }
 
+func (u unsynced) Confine(dir string) (vfs.FS, error) {
+	fsys, err := u.FS.Confine(dir)
+	return unsynced{fsys}, err
+}
+
 func (u unsynced) SyncDir(string) error { return nil }
 
 func (u unsynced) Open(name string) (vfs.File, error) {

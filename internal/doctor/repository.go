@@ -28,7 +28,7 @@ func (c *Checkup) repository() []Finding {
 	}
 	findings := []Finding{c.repositoryWritable(r), c.repositoryMode(), c.repositoryKind()}
 	if findings[0].Status == OK {
-		findings = append(findings, operations(c.FS, dir))
+		findings = append(findings, operations(r.FS(), dir))
 	}
 	for _, d := range c.Config.Databases {
 		f := backupTimes(r, d.Name, c.Now())

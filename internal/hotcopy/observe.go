@@ -36,7 +36,7 @@ func openSource(o *Options) (*source, error) {
 		return nil, sourceError(path, err)
 	}
 	if !info.Mode.IsRegular() {
-		return nil, failure.Errorf(failure.NotAFile, "%s is no regular file (%s)", path, info.Mode.Type())
+		return nil, noFile(path, info)
 	}
 	db, err := fsys.Open(path)
 	if err != nil {
@@ -45,7 +45,14 @@ func openSource(o *Options) (*source, error) {
 	if info, err = db.Stat(); err != nil {
 		return nil, errors.Join(sourceError(path, err), db.Close())
 	}
+	if !info.Mode.IsRegular() { // it was replaced just now
+		return nil, errors.Join(noFile(path, info), db.Close())
+	}
 	return &source{fs: fsys, path: path, names: namesOf(path), db: db, info: info}, nil
+}
+
+func noFile(path string, info vfs.Info) error {
+	return failure.Errorf(failure.NotAFile, "%s is no regular file (%s)", path, info.Mode.Type())
 }
 
 // local refuses a file system whose page cache another machine's writer does
@@ -191,6 +198,9 @@ func (s *source) openLog(ctx context.Context, suffix string, h *duckfile.Headers
 			return nil, errors.Join(sourceError(base+suffix, err), found.close())
 		}
 		info, err := f.Stat()
+		if err == nil && !info.Mode.IsRegular() {
+			err = noFile(base+suffix, info)
+		}
 		if err == nil && found.file != nil && (info.Dev != found.info.Dev || info.Ino != found.info.Ino) {
 			err = failure.Errorf(failure.Corrupt, "two different WALs belong to one database: %s and %s", found.path, base+suffix)
 		}

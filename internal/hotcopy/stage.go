@@ -96,6 +96,9 @@ func stageError(dir string, err error) error {
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return failure.Errorf(failure.RepoNotWritable, "the copy cannot be written in %s: %w", dir, err)
 	}
+	if errors.Is(err, vfs.ErrLink) || errors.Is(err, vfs.ErrSpecial) || errors.Is(err, syscall.EISDIR) {
+		return failure.Errorf(failure.RepoCorrupt, "write the copy in %s: %w", dir, err)
+	}
 	return fmt.Errorf("write the copy in %s: %w", dir, err)
 }
 

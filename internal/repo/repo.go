@@ -21,7 +21,8 @@ type Repo struct {
 	dir string
 }
 
-// Open checks that dir is a directory: RepoMissing if not.
+// Open checks that dir is a directory, or a link to one, which is resolved now:
+// RepoMissing if not. What is below it is used as vfs.FS.Confine says.
 func Open(fsys vfs.FS, dir string) (*Repo, error) {
 	dir = filepath.Clean(dir)
 	info, err := fsys.Stat(dir)
@@ -33,8 +34,16 @@ func Open(fsys vfs.FS, dir string) (*Repo, error) {
 	case !info.Mode.IsDir():
 		return nil, failure.Errorf(failure.RepoMissing, "repository %s is not a directory", dir)
 	}
-	return &Repo{fs: fsys, dir: dir}, nil
+	confined, err := fsys.Confine(dir)
+	if err != nil {
+		return nil, writeError(err, "open the repository %s", dir)
+	}
+	return &Repo{fs: confined, dir: dir}, nil
 }
+
+// FS is the file system that Open was given, with the repository confined: for
+// those who read the files of a backup, or write those of a Staging.
+func (r *Repo) FS() vfs.FS { return r.fs }
 
 // Dir is the repository's directory.
 func (r *Repo) Dir() string { return r.dir }
@@ -159,8 +168,16 @@ func writeError(err error, format string, args ...any) error {
 		return failure.Errorf(failure.RepoFull, "%s: %w", what, err)
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return failure.Errorf(failure.RepoNotWritable, "%s: %w", what, err)
+	case foreign(err):
+		return failure.Errorf(failure.RepoCorrupt, "%s: %w", what, err)
 	}
 	return fmt.Errorf("%s: %w", what, err)
+}
+
+// foreign reports whether err says that something stands at a name that no
+// repository has there.
+func foreign(err error) bool {
+	return errors.Is(err, vfs.ErrLink) || errors.Is(err, vfs.ErrSpecial) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.EISDIR)
 }
 
 func randomHex() string {

@@ -95,6 +95,9 @@ func lockDir(fsys vfs.FS, dir string) (vfs.File, error) {
 // Dir is the staging directory. Files made in it should have mode 0600.
 func (s *Staging) Dir() string { return s.dir }
 
+// FS is the repository's: what is made through it in Dir has exactly its mode.
+func (s *Staging) FS() vfs.FS { return s.repo.fs }
+
 // Commit turns the staging directory into the backup m.ID. The files that m
 // lists must be there with their sizes; everything else in the directory is
 // removed. Commit syncs all, writes SHA256SUMS and the manifest, and renames

@@ -61,7 +61,7 @@ func (r *run) scanPath(ctx context.Context) (path string, readWrite bool, err er
 	}
 	scratch := filepath.Join(r.stage, "scan.duckdb")
 	for _, suffix := range []string{"", ".wal"} {
-		if _, err := copyTo(ctx, r.fs, r.target+suffix, scratch+suffix, 0o600, nil, nil); err != nil {
+		if _, err := copyTo(ctx, r.fs, r.fs, r.target+suffix, scratch+suffix, 0o600, nil, nil); err != nil {
 			return "", false, err
 		}
 	}

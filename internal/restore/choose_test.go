@@ -149,7 +149,7 @@ func TestRestoreThroughALinkIntoTheRepository(t *testing.T) {
 	require.NoError(t, os.Symlink(filepath.Join(store, "shop"), link))
 	r, err := repo.Open(vfs.OS(), store)
 	require.NoError(t, err)
-	x := &run{req: Request{Repo: r, Target: filepath.Join(link, "x.duckdb")}, fs: vfs.OS(), target: filepath.Join(link, "x.duckdb"), dir: link}
+	x := &run{req: Request{FS: vfs.OS(), Repo: r, Target: filepath.Join(link, "x.duckdb")}, target: filepath.Join(link, "x.duckdb"), dir: link}
 	requireKind(t, failure.TargetBad, x.checkPlace())
 	x.target, x.dir, x.req.Target = filepath.Join(dir, "x.duckdb"), dir, filepath.Join(dir, "x.duckdb")
 	require.NoError(t, x.checkPlace())

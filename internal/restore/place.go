@@ -57,12 +57,12 @@ func (r *run) checkOld(info vfs.Info) error {
 	if !r.req.KeepOld {
 		return failure.Errorf(failure.TargetExists, "%s exists", r.target)
 	}
-	if info, err := r.fs.Stat(r.target); err == nil && !info.Mode.IsRegular() {
+	if info, err := r.req.FS.Stat(r.target); err == nil && !info.Mode.IsRegular() {
 		return failure.Errorf(failure.TargetBad, "%s is not a regular file", r.target)
 	} else if err == nil {
 		r.perm = info.Mode.Perm()
 	}
-	f, err := r.fs.Open(r.target)
+	f, err := r.req.FS.Open(r.target)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // a link to nothing
 	}
@@ -195,11 +195,11 @@ func (r *run) moveAside() error {
 func (r *run) moveDatabase(aside string, suffixes []string) (err error) {
 	for i, suffix := range suffixes {
 		// Opening a pipe would wait for its other end.
-		if info, err := r.fs.Stat(r.target + suffix); err == nil && !info.Mode.IsRegular() {
+		if info, err := r.req.FS.Stat(r.target + suffix); err == nil && !info.Mode.IsRegular() {
 			err := failure.Errorf(failure.TargetBad, "%s is not a regular file", r.target+suffix)
 			return errors.Join(err, r.removeCopies(aside, suffixes[:i]))
 		}
-		_, err := copyTo(context.Background(), r.fs, r.target+suffix, aside+suffix, r.perm, nil, nil)
+		_, err := copyTo(context.Background(), r.req.FS, r.fs, r.target+suffix, aside+suffix, r.perm, nil, nil)
 		if err != nil {
 			return errors.Join(err, r.removeCopies(aside, suffixes[:i+1]))
 		}
@@ -207,7 +207,7 @@ func (r *run) moveDatabase(aside string, suffixes []string) (err error) {
 	if err := r.syncTargetDir(); err != nil {
 		return errors.Join(err, r.removeCopies(aside, suffixes))
 	}
-	old, err := r.fs.Open(r.target)
+	old, err := r.req.FS.Open(r.target)
 	if err == nil {
 		defer old.Close()
 		err = r.checkUnused(old)

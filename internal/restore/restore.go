@@ -148,7 +148,7 @@ func Run(ctx context.Context, req Request) (_ *Result, err error) {
 // run is the state of one restore.
 type run struct {
 	req      Request
-	fs       vfs.FS
+	fs       vfs.FS // the repository and the target's directory are confined
 	manifest *repo.Manifest
 	source   string // the backup's directory
 	db       repo.File
@@ -164,7 +164,7 @@ type run struct {
 
 func newRun(req Request, reading *repo.Reading) (*run, error) {
 	m := reading.Manifest()
-	r := &run{req: req, fs: req.FS, manifest: m, source: reading.Dir(), target: filepath.Clean(req.Target), perm: 0o600}
+	r := &run{req: req, manifest: m, source: reading.Dir(), target: filepath.Clean(req.Target), perm: 0o600}
 	r.dir = filepath.Dir(r.target)
 	r.result = &Result{Choice: choiceOf(m, req.At), DryRun: req.DryRun, Target: r.target, Files: m.Files, MovedAside: []string{}}
 	for _, f := range m.Files {
@@ -198,12 +198,25 @@ func (r *run) checkPlace() error {
 	if inside {
 		return failure.Errorf(failure.TargetBad, "%s is inside the repository %s", r.target, r.req.Repo.Dir())
 	}
-	info, err := r.fs.Stat(r.dir)
+	info, err := r.req.FS.Stat(r.dir)
 	if err != nil {
 		return targetError(err, "look at the directory %s", r.dir)
 	}
 	if !info.Mode.IsDir() {
 		return failure.Errorf(failure.TargetBad, "%s is not a directory", r.dir)
+	}
+	return r.confine()
+}
+
+// confine makes links that others put into the directories that are written, or
+// into the backup, lead nowhere. The old database is the operator's: he may have
+// put it elsewhere and a link in its place, so it is looked at by req.FS.
+func (r *run) confine() (err error) {
+	if r.fs, err = r.req.FS.Confine(r.req.Repo.Dir()); err == nil {
+		r.fs, err = r.fs.Confine(r.dir)
+	}
+	if err != nil {
+		return targetError(err, "look at the directory %s", r.dir)
 	}
 	return nil
 }
@@ -285,7 +298,7 @@ func (r *run) withAside(err error) error {
 // targetError gives an error of the target's file system its kind.
 func targetError(err error, format string, args ...any) error {
 	what := fmt.Sprintf(format, args...)
-	for _, known := range []error{fs.ErrNotExist, fs.ErrPermission, syscall.EROFS, syscall.ENOSPC, syscall.EDQUOT, syscall.ENOTDIR, syscall.ENAMETOOLONG} {
+	for _, known := range []error{fs.ErrNotExist, fs.ErrPermission, syscall.EROFS, syscall.ENOSPC, syscall.EDQUOT, syscall.ENOTDIR, syscall.ENAMETOOLONG, vfs.ErrLink, vfs.ErrSpecial} {
 		if errors.Is(err, known) {
 			return failure.Errorf(failure.TargetBad, "%s: %w", what, err)
 		}

@@ -1,6 +1,7 @@
 package restore
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -117,6 +118,9 @@ func (r *run) copyFiles(ctx context.Context) error {
 		}
 	}
 	progress(0)
+	if err := r.checkSizes(); err != nil { // before a file without an end is read
+		return err
+	}
 	if r.wal != nil {
 		if err := r.copyFile(ctx, *r.wal, stagedWAL, progress); err != nil {
 			return err
@@ -133,6 +137,8 @@ func (r *run) checkSizes() error {
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			return failure.Errorf(failure.BackupBad, "backup %s of %s lacks a file: %w", r.manifest.ID, r.manifest.Database, err)
+		case errors.Is(err, vfs.ErrLink), err == nil && !info.Mode.IsRegular():
+			return failure.Errorf(failure.BackupBad, "%s of backup %s of %s is not a regular file", name, r.manifest.ID, r.manifest.Database)
 		case err != nil:
 			return fmt.Errorf("look at %s: %w", name, err)
 		case info.Size != f.Bytes:
@@ -145,10 +151,10 @@ func (r *run) checkSizes() error {
 func (r *run) copyFile(ctx context.Context, f repo.File, staged string, progress func(int64)) error {
 	source := filepath.Join(r.source, f.Name)
 	sum := sha256.New()
-	n, err := copyTo(ctx, r.fs, source, filepath.Join(r.stage, staged), r.perm, sum, progress)
+	n, err := copyTo(ctx, r.fs, r.fs, source, filepath.Join(r.stage, staged), r.perm, sum, progress)
 	var missing *sourceError
 	switch {
-	case errors.As(err, &missing) && errors.Is(err, fs.ErrNotExist):
+	case errors.As(err, &missing) && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, errIrregular) || errors.Is(err, vfs.ErrLink) || errors.Is(err, vfs.ErrSpecial)):
 		return failure.Errorf(failure.BackupBad, "backup %s of %s lacks a file: %w", r.manifest.ID, r.manifest.Database, err)
 	case err != nil:
 		return err
@@ -161,6 +167,8 @@ func (r *run) copyFile(ctx context.Context, f repo.File, staged string, progress
 	return nil
 }
 
+var errIrregular = errors.New("it is not a regular file")
+
 // A sourceError is a failure to read what is copied.
 type sourceError struct{ err error }
 
@@ -168,14 +176,18 @@ func (e *sourceError) Error() string { return "read the source: " + e.err.Error(
 func (e *sourceError) Unwrap() error { return e.err }
 
 // copyTo copies the file source to the new file dest and syncs it. Stretches of
-// zeros become holes. sum and progress may be nil.
-func copyTo(ctx context.Context, fsys vfs.FS, source, dest string, perm fs.FileMode, sum hash.Hash, progress func(int64)) (n int64, err error) {
-	in, err := fsys.Open(source)
+// zeros become holes. sum and progress may be nil. The source must be a regular
+// file: of a pipe or a device the end might never come.
+func copyTo(ctx context.Context, from, to vfs.FS, source, dest string, perm fs.FileMode, sum hash.Hash, progress func(int64)) (n int64, err error) {
+	in, err := from.Open(source)
 	if err != nil {
 		return 0, &sourceError{err}
 	}
 	defer in.Close()
-	out, err := fsys.OpenFile(dest, os.O_RDWR|os.O_CREATE|os.O_EXCL, perm)
+	if info, err := in.Stat(); err != nil || !info.Mode.IsRegular() {
+		return 0, &sourceError{cmp.Or(err, fmt.Errorf("%s: %w", source, errIrregular))}
+	}
+	out, err := to.OpenFile(dest, os.O_RDWR|os.O_CREATE|os.O_EXCL, perm)
 	if err != nil {
 		return 0, targetError(err, "make %s", dest)
 	}

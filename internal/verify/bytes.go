@@ -137,6 +137,9 @@ func withFile(req *Request, f repo.File, do func(vfs.File) error) (err error) {
 		return bad("%s: %d bytes, the manifest says %d", name, info.Size, f.Bytes)
 	}
 	file, err := req.FS.Open(name)
+	if errors.Is(err, vfs.ErrLink) || errors.Is(err, vfs.ErrSpecial) {
+		return bad("%w", err) // put there just now
+	}
 	if err != nil {
 		return fmt.Errorf("verify: %w", err)
 	}
