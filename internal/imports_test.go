@@ -34,6 +34,7 @@ var allowed = map[string][]string{
 	"internal/retention": {},
 	"internal/vfs":       {},
 
+	"internal/codec":      {"internal/config", "internal/failure", "internal/vfs"},
 	"internal/checkpoint": {"internal/config", "internal/engine", "internal/failure", "internal/hook", "internal/job", "internal/vfs"},
 	"internal/check":      {"internal/failure", "internal/repo", "internal/verify", "internal/vfs"},
 	"internal/config":     {"internal/failure", "internal/retention"},
@@ -52,15 +53,15 @@ var allowed = map[string][]string{
 	"activities":         {"internal/failure", "internal/job"},
 	"internal/telemetry": {"activities", "internal/failure", "internal/health", "internal/job", "internal/version"},
 	"workflows":          {"activities", "internal/failure", "internal/human", "internal/job"},
-	"internal/app":       {"activities", "workflows", "internal/backup", "internal/config", "internal/failure", "internal/health", "internal/job"},
+	"internal/app":       {"activities", "workflows", "internal/backup", "internal/codec", "internal/config", "internal/failure", "internal/health", "internal/job"},
 	"internal/watch":     {"internal/app", "internal/config", "internal/failure", "internal/health", "internal/job", "internal/repo", "internal/vfs"},
 	"internal/doctor": {"internal/app", "internal/config", "internal/duckfile", "internal/engine", "internal/failure", "internal/hook", "internal/hotcopy",
 		"internal/human", "internal/job", "internal/repo", "internal/vfs"},
-	"internal/cli": {"internal/app", "internal/backup", "internal/check", "internal/config", "internal/doctor", "internal/duckfile", "internal/engine", "internal/failure", "internal/health", "internal/hotcopy",
+	"internal/cli": {"internal/app", "internal/backup", "internal/check", "internal/codec", "internal/config", "internal/doctor", "internal/duckfile", "internal/engine", "internal/failure", "internal/health", "internal/hotcopy",
 		"internal/human", "internal/job", "internal/notify", "internal/repo", "internal/restore", "internal/retention", "internal/telemetry", "internal/verify", "internal/version", "internal/vfs", "workflows"},
 	"starter":       {"internal/cli", "internal/engine"},
 	"internal/host": {"internal/app", "internal/backup", "internal/config", "internal/notify", "internal/telemetry", "internal/vfs", "internal/watch"},
-	"worker":        {"internal/app", "internal/backup", "internal/config", "internal/engine", "internal/failure", "internal/host", "internal/telemetry", "internal/version"},
+	"worker":        {"internal/app", "internal/backup", "internal/codec", "internal/config", "internal/engine", "internal/failure", "internal/host", "internal/telemetry", "internal/version"},
 
 	// What makes a release.
 	"internal/release":        {},
@@ -92,7 +93,7 @@ var leaves = map[string][]string{
 // owners lists, for a foreign module, the only packages that may import it,
 // their tests included.
 var owners = map[string][]string{
-	"go.temporal.io":                       {"activities", "internal/app", "internal/cli", "internal/host", "internal/telemetry", "internal/watch", "worker", "workflows"},
+	"go.temporal.io":                       {"activities", "internal/app", "internal/cli", "internal/codec", "internal/host", "internal/telemetry", "internal/watch", "worker", "workflows"},
 	"github.com/duckdb/duckdb-go":          {"internal/engine", "internal/engine/enginetest"},
 	"github.com/marcboeker/go-duckdb":      nil,
 	"github.com/duckdb/duckdb-go-bindings": {"internal/engine", "internal/engine/enginetest"},

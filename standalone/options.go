@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"canvasback/internal/codec"
 	"canvasback/internal/config"
 	"canvasback/internal/failure"
 )
@@ -26,6 +27,7 @@ type options struct {
 	once       bool
 	logFormat  string
 	metrics    string
+	codecKeys  string
 }
 
 const (
@@ -75,6 +77,7 @@ func newCommand(run func(o *options) error) *cobra.Command {
 	f.BoolVar(&o.noUI, "no-ui", false, "leave the Web UI out")
 	f.BoolVar(&o.once, "once", false, "end after the first backup")
 	f.StringVar(&o.metrics, "metrics-address", "", "`HOST:PORT` of /metrics, /healthz and /readyz (default: the configuration's, or none; without HOST: loopback)")
+	f.StringVar(&o.codecKeys, "codec-key-file", "", codec.Usage)
 	f.StringVar(&o.logFormat, "log-format", "text", "`FORM` of the log files, text or json")
 	cmd.SetUsageTemplate(cmd.UsageTemplate() + `
 Exit status: 0 done, 1 failed, 2 wrong usage or configuration, 4 the backup is bad,

@@ -15,6 +15,7 @@ import (
 
 	"canvasback/internal/app"
 	"canvasback/internal/backup"
+	"canvasback/internal/codec"
 	"canvasback/internal/config"
 	"canvasback/internal/failure"
 	"canvasback/internal/host"
@@ -69,6 +70,7 @@ type standalone struct {
 	closers []func()
 
 	telemetry *telemetry.Worker
+	keys      *codec.Keys // nil: what Temporal keeps is not encrypted
 }
 
 // stop ends everything, last things first.
@@ -116,6 +118,9 @@ func (s *standalone) start(ctx context.Context) error {
 	if s.config, err = s.options.configuration(); err != nil {
 		return err
 	}
+	if s.keys, err = codec.Load(s.options.codecKeys, os.Getenv); err != nil {
+		return err
+	}
 	runner, err := backup.New(s.config)
 	if err != nil {
 		return err
@@ -159,13 +164,18 @@ func (s *standalone) startServer(ctx context.Context, data *dataDir) error {
 	if err != nil {
 		return err
 	}
+	decrypt, endpoint, err := s.codecServer()
+	if err != nil {
+		return err
+	}
 	s.server, err = server.Start(ctx, server.Options{
-		DBFile:       filepath.Join(data.path, server.FileName()),
-		FrontendPort: s.options.port,
-		UIPort:       s.options.uiPort,
-		NoUI:         s.options.noUI,
-		Attributes:   app.AttributeTypes,
-		Logger:       log,
+		CodecEndpoint: endpoint,
+		DBFile:        filepath.Join(data.path, server.FileName()),
+		FrontendPort:  s.options.port,
+		UIPort:        s.options.uiPort,
+		NoUI:          s.options.noUI,
+		Attributes:    app.AttributeTypes,
+		Logger:        log,
 	})
 	if err != nil {
 		return portFailure(err)
@@ -175,8 +185,33 @@ func (s *standalone) startServer(ctx context.Context, data *dataDir) error {
 			s.log.Error("stop the server", "error", err)
 		}
 	})
+	if decrypt != nil {
+		decrypt.Serve(s.keys, codec.Access{Origins: origins(s.server.UIAddress())}, s.log)
+	}
 	s.screen.server(s.server)
 	return nil
+}
+
+// codecServer takes a port for the server that decrypts for the UI; nil where there
+// is nothing to decrypt, or no UI.
+func (s *standalone) codecServer() (decrypt *codec.Server, endpoint string, err error) {
+	if s.keys == nil || s.options.noUI {
+		return nil, "", nil
+	}
+	if decrypt, err = codec.Listen("127.0.0.1:0"); err != nil {
+		return nil, "", err
+	}
+	s.onStop(func() {
+		if err := decrypt.Close(); err != nil {
+			s.log.Error("stop the codec server", "error", err)
+		}
+	})
+	return decrypt, "http://" + decrypt.Address(), nil
+}
+
+// origins are those under which a browser on this machine has the UI.
+func origins(ui string) []string {
+	return []string{ui, strings.Replace(ui, "127.0.0.1", "localhost", 1)}
 }
 
 // portFailure names the flag that a taken port came from.
@@ -193,17 +228,23 @@ func portFailure(err error) error {
 }
 
 func (s *standalone) startWorker(ctx context.Context, runner *backup.Runner) error {
-	var err error
-	s.client, err = s.server.Client(client.Options{
+	opts := client.Options{
 		Identity:       "canvasback-standalone@" + s.config.Host,
 		Logger:         sdklog.NewStructuredLogger(telemetry.ForTemporal(s.log)),
 		MetricsHandler: s.telemetry.Metrics.SDK(),
 		Interceptors:   s.telemetry.Tracing.Client(),
-	})
+	}
+	err := app.Encrypt(&opts, s.keys)
 	if err != nil {
+		return err
+	}
+	if s.client, err = s.server.Client(opts); err != nil {
 		return failure.Errorf(failure.TemporalUnreachable, "%w", err)
 	}
 	s.onStop(s.client.Close)
+	if err := app.Readable(ctx, s.client, s.config.Host, s.config.Names()); err != nil {
+		return err
+	}
 	h := host.New(s.client, s.config, runner, s.telemetry, s.log)
 	if err := h.Start(ctx); err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 
 	"canvasback/internal/app"
 	"canvasback/internal/backup"
+	"canvasback/internal/codec"
 	"canvasback/internal/config"
 	"canvasback/internal/failure"
 	"canvasback/internal/host"
@@ -26,6 +27,7 @@ type options struct {
 	host       string
 	address    string
 	namespace  string
+	codecKeys  string
 	logFormat  string
 	metrics    string
 }
@@ -91,6 +93,7 @@ func newCommand(run func(o *options) error) *cobra.Command {
 	f.StringVar(&o.host, "host", "", "name of this host's task queue (default: the configuration's, or the machine's name)")
 	f.StringVar(&o.address, "address", "", "Temporal server, HOST:PORT (default: TEMPORAL_ADDRESS, the profile, or localhost:7233)")
 	f.StringVar(&o.namespace, "namespace", "", "Temporal namespace (default: TEMPORAL_NAMESPACE, the profile, or default)")
+	f.StringVar(&o.codecKeys, "codec-key-file", "", codec.Usage)
 	f.StringVar(&o.logFormat, "log-format", "text", "form of the log on standard error, text or json")
 	f.StringVar(&o.metrics, "metrics-address", "", "address of /metrics, /healthz and /readyz, HOST:PORT (default: the configuration's, "+config.MetricsVariable+", or none; without HOST: loopback)")
 	cmd.SetUsageTemplate(cmd.UsageTemplate() + "\nExit status: 0 stopped in good order, 1 failed, 2 wrong usage or configuration,\n5 not found, 130 interrupted before it began.\n")
@@ -133,6 +136,10 @@ func work(ctx context.Context, o *options, logTo io.Writer) error {
 	if err != nil {
 		return err
 	}
+	keys, err := codec.Load(o.codecKeys, os.Getenv)
+	if err != nil {
+		return err
+	}
 	runner, err := backup.New(cfg)
 	if err != nil {
 		return err
@@ -146,14 +153,20 @@ func work(ctx context.Context, o *options, logTo io.Writer) error {
 	defer tel.Close()
 	c, err := app.Connect(ctx, app.ConnectOptions{
 		Address: o.address, Namespace: o.namespace, Identity: "canvasback-worker@" + cfg.Host, Logger: telemetry.ForTemporal(log), Wait: true,
-		Metrics: tel.Metrics.SDK(), Interceptors: tel.Tracing.Client(),
+		Metrics: tel.Metrics.SDK(), Interceptors: tel.Tracing.Client(), Codec: keys,
 	})
 	if err != nil {
 		return err
 	}
 	defer c.Close()
+	if err := app.Readable(ctx, c, cfg.Host, cfg.Names()); err != nil {
+		return err
+	}
 	for _, d := range cfg.Databases {
 		log.Info("Database", "name", d.Name, "path", d.Path, "repository", cfg.Repository)
+	}
+	if keys != nil {
+		log.Info("What Temporal keeps is encrypted", "key", keys.IDs()[0], "file", keys.File())
 	}
 	log.Info("Taking backups", "host", cfg.Host)
 	if err := host.New(c, cfg, runner, tel, log).Run(ctx); err != nil {

@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/log"
 
+	"canvasback/internal/codec"
 	"canvasback/internal/failure"
 )
 
@@ -26,6 +27,8 @@ type ConnectOptions struct {
 	// of the client, and of the workers that use it.
 	Metrics      client.MetricsHandler
 	Interceptors []interceptor.ClientInterceptor
+	// Codec encrypts what the server keeps; nil: nothing is, and what was is refused.
+	Codec *codec.Keys
 	// Wait goes on trying until the server answers and takes the client, with a
 	// line in the log for each try: certificates are renewed and namespaces made
 	// while it waits. Without it the first failed try is the failure:
@@ -86,11 +89,25 @@ func Connect(ctx context.Context, o ConnectOptions) (client.Client, error) {
 // options are the settings with what o adds to them.
 func (o ConnectOptions) options() (client.Options, error) {
 	opts, err := o.settings()
+	if err != nil {
+		return opts, err
+	}
 	opts.Identity = o.Identity
 	opts.MetricsHandler = o.Metrics
 	opts.Interceptors = append(opts.Interceptors, o.Interceptors...)
 	opts.Logger = log.NewStructuredLogger(o.Logger)
-	return opts, err
+	return opts, Encrypt(&opts, o.Codec)
+}
+
+// Encrypt has a client of the options seal what it sends with the keys, and open
+// what it receives; with nil keys it only refuses what is sealed.
+func Encrypt(opts *client.Options, keys *codec.Keys) error {
+	dialing, err := codec.DialOption(keys)
+	if err != nil {
+		return err
+	}
+	opts.ConnectionOptions.DialOptions = append(opts.ConnectionOptions.DialOptions, dialing)
+	return nil
 }
 
 // Server is where Connect looks: the address, the namespace and whether TLS is

@@ -4,6 +4,7 @@ import (
 	"github.com/robfig/cron"
 	"go.temporal.io/sdk/client"
 
+	"canvasback/internal/codec"
 	"canvasback/internal/job"
 )
 
@@ -19,6 +20,22 @@ func Drifted(d *client.ScheduleDescription) bool {
 		return true
 	}
 	return !s.sameAction(d.Schedule.Action) || !s.sameTimes(d.Schedule.Spec)
+}
+
+// stale says whether the server keeps the schedule's action in plain, or encrypted
+// with a key that is not the present one, where there is one.
+func stale(d *client.ScheduleDescription) bool {
+	a, ok := d.Schedule.Action.(*client.ScheduleWorkflowAction)
+	if !ok {
+		return false
+	}
+	for _, arg := range a.Args {
+		if p, ok := arg.(payload); ok && codec.Stale(p) {
+			return true
+		}
+	}
+	p, ok := a.Memo[specMemo].(payload)
+	return ok && codec.Stale(p)
 }
 
 func (s Spec) sameAction(action client.ScheduleAction) bool {

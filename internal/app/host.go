@@ -11,6 +11,8 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 
+	"canvasback/internal/codec"
+	"canvasback/internal/failure"
 	"canvasback/internal/job"
 )
 
@@ -23,9 +25,25 @@ missing. Terminate it when the host is gone for good.`
 
 // EnsureHost starts the workflow that keeps the pulse of a host, unless it runs.
 func EnsureHost(ctx context.Context, c client.Client, host string) error {
+	return startHost(ctx, c, host, enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING)
+}
+
+// renewHost puts a new workflow in the place of the host's where the server keeps
+// what that was started with in plain, or encrypted with a key that is not the
+// present one: it runs for ever, and the key could never be given up.
+func renewHost(ctx context.Context, c client.Client, host string) error {
+	d, err := c.DescribeWorkflowExecution(ctx, job.HostID(host), "")
+	if err != nil || d.GetWorkflowExecutionInfo().GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING ||
+		!codec.Stale(d.GetExecutionConfig().GetUserMetadata().GetSummary()) {
+		return Unreachable(err)
+	}
+	return startHost(ctx, c, host, enumspb.WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING)
+}
+
+func startHost(ctx context.Context, c client.Client, host string, where enumspb.WorkflowIdConflictPolicy) error {
 	_, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID: job.HostID(host), TaskQueue: job.Queue(host),
-		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+		WorkflowIDConflictPolicy: where,
 		StaticSummary:            "pulse of the worker on " + host,
 		StaticDetails:            hostDetails,
 	}, job.HostWorkflow, job.PulseInput{Host: host})
@@ -40,10 +58,14 @@ const ensureEvery = time.Minute
 func KeepHost(ctx context.Context, c client.Client, host string, log *slog.Logger) {
 	tick := time.NewTicker(ensureEvery)
 	defer tick.Stop()
-	failed := false
+	renewed, failed := false, false
 	for {
 		call, cancel := context.WithTimeout(ctx, callTimeout)
 		err := EnsureHost(call, c, host)
+		if err == nil && !renewed {
+			err = renewHost(call, c, host)
+			renewed = err == nil
+		}
 		cancel()
 		switch {
 		case ctx.Err() != nil:
@@ -111,4 +133,28 @@ func hosts(ctx context.Context, c client.Client) ([]string, error) {
 			return names, nil
 		}
 	}
+}
+
+// Readable fails with failure.Payload where what the server keeps of a host's
+// workflow and of the schedules of its databases is encrypted with a key that c
+// does not have: a worker without it could do nothing but drop every task that it
+// is given. What else goes wrong is nothing here.
+func Readable(ctx context.Context, c client.Client, host string, databases []string) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	locked := func(err error) error {
+		if err = Unreachable(err); failure.Of(err) == failure.Payload {
+			return err
+		}
+		return nil
+	}
+	_, err := c.DescribeWorkflowExecution(ctx, job.HostID(host), "")
+	if err := locked(err); err != nil {
+		return err
+	}
+	err = each(ctx, databases, func(ctx context.Context, database string) error {
+		_, err := Schedule(ctx, c, TaskBackup, database).Describe(ctx)
+		return locked(err)
+	})
+	return locked(err)
 }

@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
+	"canvasback/internal/codec"
 	"canvasback/internal/failure"
 	"canvasback/internal/job"
 )
@@ -158,7 +159,8 @@ func CreateSchedule(ctx context.Context, c client.Client, s Spec) error {
 // UpdateSchedule replaces the spec, action and policy of a database's schedule,
 // by what change makes of the present Spec. Nothing is sent when nothing
 // differs: an update would drop a start that waits in its jitter. What was
-// changed elsewhere is put back.
+// changed elsewhere is put back, and what is not encrypted with the present key
+// is.
 func UpdateSchedule(ctx context.Context, c client.Client, task Task, database string, change func(*Spec)) (changed bool, err error) {
 	h := Schedule(ctx, c, task, database)
 	d, err := h.Describe(ctx)
@@ -169,7 +171,7 @@ func UpdateSchedule(ctx context.Context, c client.Client, task Task, database st
 	want := now
 	want.Task, want.Database = task, database
 	change(&want)
-	if known && want == now && !Drifted(d) {
+	if known && want == now && !Drifted(d) && !stale(d) {
 		return false, nil
 	}
 	if err := want.Check(); err != nil {
@@ -304,10 +306,14 @@ func scheduleError(cron string, err error) error {
 	return Unreachable(err)
 }
 
-// Unreachable types an error of a call to the server that got no answer.
+// Unreachable types an error of a call to the server that got no answer, or one
+// that cannot be decrypted.
 func Unreachable(err error) error {
-	if err == nil || failure.Of(err) == failure.TemporalUnreachable {
+	if err == nil || failure.Of(err) == failure.TemporalUnreachable || failure.Of(err) == failure.Payload {
 		return err
+	}
+	if text, refused := codec.Refused(err); refused {
+		return failure.Errorf(failure.Payload, "%s", text)
 	}
 	var unavailable *serviceerror.Unavailable
 	var deadline *serviceerror.DeadlineExceeded

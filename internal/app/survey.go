@@ -51,15 +51,19 @@ type ScheduleState struct {
 	Spec    Spec
 	Ours    bool // made by this program
 	Drifted bool
+	Stale   bool // kept in plain, or encrypted with a key that is not the present one
 	Paused  bool
 	Note    string
 }
 
 // SurveyOf asks the server about everything that a set-up needs of it. The error
-// is that of a server that does not answer at all.
+// is that of a server that does not answer at all, or of what cannot be decrypted.
 func SurveyOf(ctx context.Context, c client.Client, namespace, host string, databases []string) (*Survey, error) {
 	s := &Survey{Namespace: namespace}
 	if err := s.describeNamespace(ctx, c); err != nil {
+		return nil, err
+	}
+	if err := Readable(ctx, c, host, databases); err != nil {
 		return nil, err
 	}
 	_, s.WorkflowsErr = list(ctx, c, TaskBackup, "", 1)
@@ -154,7 +158,7 @@ func stateOf(ctx context.Context, c client.Client, task Task, database string) (
 	if err != nil {
 		return nil, Unreachable(err)
 	}
-	s := &ScheduleState{Drifted: Drifted(d)}
+	s := &ScheduleState{Drifted: Drifted(d), Stale: stale(d)}
 	s.Spec, s.Ours = SpecOf(d)
 	if d.Schedule.State != nil {
 		s.Paused, s.Note = d.Schedule.State.Paused, d.Schedule.State.Note

@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	backups "canvasback/internal/app"
+	"canvasback/internal/codec"
 	"canvasback/internal/config"
 	"canvasback/internal/doctor"
 	"canvasback/internal/failure"
@@ -23,6 +25,7 @@ type doctorFlags struct {
 	host       string
 	address    string
 	namespace  string
+	codecKeys  string
 	local      bool
 }
 
@@ -56,6 +59,7 @@ that cannot be used 2.`,
 	fl.StringVar(&f.host, "host", "", "`NAME` of the host's task queue (default: the configuration's, or the machine's name)")
 	fl.StringVar(&f.address, "address", "", "Temporal server, `HOST:PORT` (default: TEMPORAL_ADDRESS, the profile, or localhost:7233)")
 	fl.StringVar(&f.namespace, "namespace", "", "Temporal namespace, a `NAME` (default: TEMPORAL_NAMESPACE, the profile, or default)")
+	codecFlag(cmd, &f.codecKeys)
 	fl.BoolVar(&f.local, "local", false, "do not look at Temporal")
 	return cmd
 }
@@ -110,6 +114,10 @@ func (f *doctorFlags) temporal(ctx context.Context, cfg *config.Config) []doctor
 	opts := backups.ConnectOptions{Address: f.address, Namespace: f.namespace, Identity: "canvasback-doctor@" + cfg.Host}
 	var server doctor.Server
 	var err error
+	if opts.Codec, err = codec.Load(f.codecKeys, os.Getenv); err != nil {
+		return doctor.NoKeys(err)
+	}
+	server.Keys = opts.Codec.IDs()
 	if server.Address, server.Namespace, server.TLS, err = opts.Server(); err != nil {
 		return server.Unreached(err)
 	}

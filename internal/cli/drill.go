@@ -71,7 +71,7 @@ func (f *drillFlags) check(cmd *cobra.Command) error {
 			return usagef("--%s goes with --local; through Temporal it is the worker's", name)
 		}
 	}
-	for _, name := range []string{"address", "namespace", "host", "no-wait"} {
+	for _, name := range []string{"address", "namespace", "host", "no-wait", "codec-key-file"} {
 		if f.local && cmd.Flags().Changed(name) {
 			return usagef("--%s does not go with --local", name)
 		}

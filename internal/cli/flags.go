@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"canvasback/internal/codec"
 	"canvasback/internal/failure"
 	"canvasback/internal/repo"
 	"canvasback/internal/vfs"
@@ -79,4 +80,10 @@ func must(err error) {
 // as an argument would be seen by everyone on the machine.
 func keyFileFlag(cmd *cobra.Command, file *string) {
 	cmd.Flags().StringVar(file, "key-file", "", "`FILE` with the key of an encrypted database")
+}
+
+// codecFlag names the file with the keys of what Temporal keeps, for the same
+// reason.
+func codecFlag(cmd *cobra.Command, file *string) {
+	cmd.Flags().StringVar(file, "codec-key-file", "", codec.Usage)
 }

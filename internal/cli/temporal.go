@@ -7,6 +7,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	backups "canvasback/internal/app"
+	"canvasback/internal/codec"
 	"canvasback/internal/failure"
 	"canvasback/internal/repo"
 	"canvasback/internal/telemetry"
@@ -29,6 +30,7 @@ func temporalCommands(a *app) []*cobra.Command {
 // remote says which server, host and database a command is about.
 type remote struct {
 	address, namespace string
+	codecKeys          string
 	host               string
 	database           string
 	drill              bool // about the drills of the database, not its backups
@@ -48,6 +50,7 @@ func newRemote(cmd *cobra.Command) *remote {
 	f := cmd.Flags()
 	f.StringVar(&r.address, "address", "", "Temporal server, `HOST:PORT` (default: TEMPORAL_ADDRESS, the profile, or localhost:7233)")
 	f.StringVar(&r.namespace, "namespace", "", "Temporal namespace, a `NAME` (default: TEMPORAL_NAMESPACE, the profile, or default)")
+	codecFlag(cmd, &r.codecKeys)
 	f.StringVar(&r.host, "host", "", "`NAME` of the host whose worker takes the backups (default: this machine's)")
 	f.StringVar(&r.database, "database", "", "`NAME` of a database of the worker's configuration")
 	return r
@@ -79,7 +82,13 @@ func (r *remote) connect(a *app, tracing *telemetry.Tracing) (client.Client, err
 		}
 		r.host = host
 	}
-	opts := backups.ConnectOptions{Address: r.address, Namespace: r.namespace, Identity: "canvasback-starter@" + r.host, Interceptors: tracing.Client()}
+	keys, err := codec.Load(r.codecKeys, os.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	opts := backups.ConnectOptions{
+		Address: r.address, Namespace: r.namespace, Identity: "canvasback-starter@" + r.host, Interceptors: tracing.Client(), Codec: keys,
+	}
 	if plain := opts.Plain(); plain != "" {
 		a.notef("warning: %s", plain)
 	}

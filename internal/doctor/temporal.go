@@ -21,6 +21,7 @@ const minRetention = 72 * time.Hour
 type Server struct {
 	Address, Namespace string
 	TLS                bool
+	Keys               []string // names of those that encrypt what the server keeps
 }
 
 // Unreached is what is found where no connection came about. None of the other
@@ -28,6 +29,8 @@ type Server struct {
 func (srv Server) Unreached(err error) []Finding {
 	const check = "temporal.reachable"
 	switch failure.Of(err) {
+	case failure.Payload:
+		return NoKeys(err)
 	case failure.NoNamespace:
 		return []Finding{
 			finding(check, OK, "", "a server answers at %s", srv.Address),
@@ -55,6 +58,23 @@ func (srv Server) Unreached(err error) []Finding {
 	}
 }
 
+// NoKeys is what is found where the keys of what Temporal keeps cannot be used.
+func NoKeys(err error) []Finding {
+	return []Finding{
+		finding("temporal.encryption", Fail, failure.Of(err).Hint, "%v", err),
+		finding("temporal", Skipped, "", "the rest of Temporal: it could not be decrypted"),
+	}
+}
+
+// encryption judges what the server keeps by the names of the keys; none: it keeps
+// all in plain.
+func encryption(keys []string) Finding {
+	if len(keys) == 0 {
+		return finding("temporal.encryption", OK, "", "what Temporal keeps is not encrypted")
+	}
+	return finding("temporal.encryption", OK, "", "what Temporal keeps is encrypted with the key %s", keys[0])
+}
+
 // LocalOnly is what is said of Temporal where it was not to be asked.
 func LocalOnly() []Finding {
 	return []Finding{finding("temporal", Skipped, "", "Temporal was not looked at (--local)")}
@@ -68,7 +88,7 @@ func (srv Server) Temporal(s *app.Survey, cfg *config.Config) []Finding {
 	}
 	findings := []Finding{
 		finding("temporal.reachable", OK, "", "a server answers at %s, %s", srv.Address, with),
-		srv.namespace(s), retention(s), listing(s), serverClock(s), polled(s, cfg.Host), attributes(s),
+		srv.namespace(s), retention(s), listing(s), serverClock(s), encryption(srv.Keys), polled(s, cfg.Host), attributes(s),
 	}
 	for _, d := range s.Databases {
 		for _, f := range database(d, cfg.Host) {
@@ -111,6 +131,9 @@ func hours(d time.Duration) string {
 
 func listing(s *app.Survey) Finding {
 	const check = "temporal.permissions"
+	if failure.Of(s.WorkflowsErr) == failure.Payload {
+		return finding(check, Fail, failure.Payload.Hint, "runs of before cannot be listed: %v", s.WorkflowsErr)
+	}
 	if s.WorkflowsErr != nil {
 		return finding(check, Fail, "give this client the right to list and start workflows in "+s.Namespace, "workflows cannot be listed: %v", s.WorkflowsErr)
 	}
@@ -203,6 +226,8 @@ func schedule(check string, s *app.ScheduleState, name, drill, host string) Find
 		return finding(check, Fail, fmt.Sprintf("starter schedule delete%s --database %s, then create it anew", drill, name), "there is a schedule that was not made by this program")
 	case s.Spec.Host != host:
 		return finding(check, Fail, update, "the schedule is for the worker on %s, and this host is %s", s.Spec.Host, host)
+	case s.Stale:
+		return finding(check, Warn, update, "the server keeps the schedule in plain, or encrypted with an older key")
 	case s.Drifted:
 		return finding(check, Warn, update, "the schedule was changed elsewhere, and does not do what it says of itself (%s %s)", s.Spec.Cron, zone(s.Spec))
 	case s.Paused:

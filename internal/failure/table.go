@@ -53,6 +53,7 @@ var (
 	TemporalTLS         = &Kind{Name: "TemporalTLS", Retry: false, Exit: ExitFailed, Hint: "make this client's TLS settings (TEMPORAL_TLS..., or tls of the profile) and the server's agree; see docs/temporal-server.md"}
 	TemporalDenied      = &Kind{Name: "TemporalDenied", Retry: false, Exit: ExitFailed, Hint: "use an API key or certificate that may read and write in this namespace, or name another namespace (TEMPORAL_NAMESPACE, --namespace)"}
 	NoNamespace         = &Kind{Name: "NoNamespace", Retry: false, Exit: ExitNotFound, Hint: "make it with 'temporal operator namespace create', or name another one (TEMPORAL_NAMESPACE, --namespace)"}
+	Payload             = &Kind{Name: "Payload", Retry: true, Exit: ExitFailed, Hint: "name the file that has the key: --codec-key-file, or CANVASBACK_CODEC_KEY_FILE; docs/encryption.md says what to do where the key is lost"}
 	NoWorker            = &Kind{Name: "NoWorker", Retry: true, Exit: ExitFailed, Hint: "start the worker on the database's host, or name its host with --host"}
 	ScheduleConflict    = &Kind{Name: "ScheduleConflict", Retry: false, Exit: ExitFailed, Hint: "a database has a cron workflow or a schedule, never both, and one schedule of each kind: 'starter status' shows what there is"}
 	NoSchedule          = &Kind{Name: "NoSchedule", Retry: false, Exit: ExitNotFound, Hint: "'starter schedule create' makes one"}
@@ -79,7 +80,7 @@ var Kinds = []*Kind{
 	OutOfTime, OwnerStopped, Network, WrongKey, ManyNames, Busy,
 	RepoMissing, RepoNotWritable, RepoFull, RepoOverlap, RepoCorrupt, UnknownBackup, UnknownTable, Reading, BlastRadius, PlanChanged, UnknownDatabase,
 	BackupBad, NotExtracted, VerifyTimeout, VerifyMemory, DrillFailed,
-	Hook, Engine, InvalidConfig, BadSchedule, TemporalUnreachable, TemporalTLS, TemporalDenied, NoNamespace, NoWorker, ScheduleConflict, NoSchedule, SetUp, ObjectiveMissed, RunFailed,
+	Hook, Engine, InvalidConfig, BadSchedule, TemporalUnreachable, TemporalTLS, TemporalDenied, NoNamespace, Payload, NoWorker, ScheduleConflict, NoSchedule, SetUp, ObjectiveMissed, RunFailed,
 	TargetExists, TargetInUse, TargetBad,
 	Usage, Interrupted, Unexpected,
 }

@@ -215,7 +215,7 @@ func (s *source) openLog(ctx context.Context, suffix string, h *duckfile.Headers
 	if found.file == nil {
 		return found, nil
 	}
-	w, err := duckfile.ScanWAL(&contextReaderAt{ctx, found.file}, found.info.Size, h)
+	w, err := duckfile.ScanWAL(&pacedReaderAt{ctx, freely, found.file}, found.info.Size, h)
 	if err != nil {
 		return nil, errors.Join(formatError(found.path, err), found.close())
 	}

@@ -52,6 +52,9 @@ type Options struct {
 	UIPort       int
 	// NoUI leaves the Web UI out. There is none for a server with TLS or tokens.
 	NoUI bool
+	// CodecEndpoint is the address of the codec server that the UI has the browser
+	// ask to decrypt payloads. Empty: none.
+	CodecEndpoint string
 	// Retention is how long closed runs stay visible in a file that is new;
 	// 0 means DefaultRetention.
 	Retention time.Duration
@@ -155,7 +158,7 @@ func (s *Server) start(ctx context.Context, o Options) error {
 		return fmt.Errorf("server: start the Temporal server: %w", err)
 	}
 	if !o.NoUI {
-		s.ui = startUI(p.ui, s.HostPort())
+		s.ui = startUI(p.ui, s.HostPort(), o.CodecEndpoint)
 	}
 	if err := s.ready(ctx, o); err != nil {
 		s.stopServices()

@@ -21,7 +21,7 @@ type webUI struct {
 
 // startUI serves in a goroutine that ends with stop. A port that is taken ends
 // the process: the UI's own Start does that, so the port is chosen before.
-func startUI(port int, frontend string) *webUI {
+func startUI(port int, frontend, codecEndpoint string) *webUI {
 	u := &webUI{port: port, done: make(chan struct{})}
 	u.server = uiserver.NewServer(server_options.WithConfigProvider(&uiconfig.Config{
 		Host:                loopback,
@@ -32,6 +32,7 @@ func startUI(port int, frontend string) *webUI {
 		CORS:                uiconfig.CORS{CookieInsecure: true},
 		DisableNewsFetch:    true,
 		HideLogs:            true,
+		Codec:               uiconfig.Codec{Endpoint: codecEndpoint},
 	}))
 	go func() {
 		defer close(u.done)
