@@ -33,6 +33,7 @@ type Spec struct {
 	Jitter   time.Duration `json:"jitter,omitempty"`         // each start is put off by a random part of it
 	Overlap  string        `json:"overlap,omitempty"`        // skip (default) or buffer-one
 	Catchup  time.Duration `json:"catchup_window,omitempty"` // how late a missed start is made up for; 0: one interval
+	Fleet    string        `json:"fleet,omitempty"`          // the fleet file that the schedule is kept by; empty: none
 	// Paused is how a new schedule begins; an update leaves the present state.
 	Paused bool `json:"-"`
 }
@@ -190,7 +191,8 @@ func UpdateSchedule(ctx context.Context, c client.Client, task Task, database st
 	return true, scheduleError(want.Cron, err)
 }
 
-// EnsureSchedule makes the schedule what s says, whatever was there.
+// EnsureSchedule makes the schedule what s says, whatever was there. One of a
+// fleet stays of it unless s names another.
 func EnsureSchedule(ctx context.Context, c client.Client, s Spec) (changed bool, err error) {
 	err = CreateSchedule(ctx, c, s)
 	if err == nil {
@@ -202,7 +204,12 @@ func EnsureSchedule(ctx context.Context, c client.Client, s Spec) (changed bool,
 	if err := s.refuseCron(ctx, c); err != nil {
 		return false, err
 	}
-	return UpdateSchedule(ctx, c, s.Task, s.Database, func(now *Spec) { *now = s })
+	return UpdateSchedule(ctx, c, s.Task, s.Database, func(now *Spec) {
+		if s.Fleet == "" {
+			s.Fleet = now.Fleet
+		}
+		*now = s
+	})
 }
 
 // SpecOf is the Spec that a schedule was made from; false where it was not made

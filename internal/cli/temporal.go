@@ -23,6 +23,7 @@ func temporalCommands(a *app) []*cobra.Command {
 		newHistoryCommand(a),
 		newStopCommand(a),
 		newScheduleCommand(a),
+		newApplyCommand(a),
 		newCronCommand(a),
 	}
 }

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -26,7 +25,7 @@ func Load(path string) (*Config, error) {
 	if err != nil {
 		return nil, failure.Errorf(failure.InvalidConfig, "configuration file %s: %w", path, err)
 	}
-	data, err := readBounded(abs)
+	data, err := readBounded(abs, maxFile)
 	if err != nil {
 		return nil, failure.Errorf(failure.InvalidConfig, "configuration file %s: %w", path, err)
 	}
@@ -44,18 +43,18 @@ func Load(path string) (*Config, error) {
 	return c, nil
 }
 
-func readBounded(path string) ([]byte, error) {
+func readBounded(path string, most int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, reason(err)
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	data, err := io.ReadAll(io.LimitReader(f, most+1))
 	if err != nil {
 		return nil, reason(err)
 	}
-	if len(data) > maxFile {
-		return nil, fmt.Errorf("larger than %d bytes", maxFile)
+	if int64(len(data)) > most {
+		return nil, tooLarge(most)
 	}
 	return data, nil
 }
@@ -68,26 +67,11 @@ func reason(err error) error {
 	return err
 }
 
-// parse decodes data as far as it goes. The faults are those of the form
-// alone: syntax, unknown or repeated keys, values of the wrong type.
+// parse decodes data as far as it goes. The faults are those of the form alone.
 func parse(data []byte) (*Config, lines, []fault) {
 	c := &Config{}
-	dec := yaml.NewDecoder(bytes.NewReader(data))
-	dec.KnownFields(true)
-	err := dec.Decode(c)
-	faults := decodeFaults(err)
-	if err == nil && dec.Decode(new(yaml.Node)) != io.EOF {
-		faults = append(faults, fault{text: "one YAML document is wanted, and there is more"})
-	}
-	at := lines{}
-	var root yaml.Node
-	if yaml.Unmarshal(data, &root) == nil {
-		at.add("", &root)
-		if len(faults) > 0 && len(root.Content) > 0 && root.Content[0].Kind != yaml.MappingNode {
-			faults[0].syntax = true
-		}
-	}
-	return c, at, faults
+	d := ParseDocument(data, c)
+	return c, d.at, d.faults
 }
 
 // decodeFaults takes the decoder's error apart. An empty file is no fault of
@@ -130,13 +114,15 @@ func plain(text string) string {
 	}
 	_, value, found := strings.Cut(withoutURL(value), " ")
 	switch {
+	case kind == "bool":
+		kind = "true or false"
 	case kind == "int":
 		kind = "a whole number"
 	case kind == "string", kind == "config.SecretURL":
 		kind = "text"
 	case strings.HasPrefix(kind, "[]"):
 		kind = "a list"
-	case strings.HasPrefix(kind, "config."), strings.HasPrefix(kind, "map["):
+	case strings.HasPrefix(kind, "config."), strings.HasPrefix(kind, "fleet."), strings.HasPrefix(kind, "map["):
 		kind = "a set of keys"
 	}
 	if !found {

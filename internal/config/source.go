@@ -28,7 +28,7 @@ func (c *Config) Changed() (bool, error) {
 	if c.file == "" {
 		return false, nil
 	}
-	data, err := readBounded(c.file)
+	data, err := readBounded(c.file, maxFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return true, nil
 	}
