@@ -48,10 +48,10 @@ var allowed = map[string][]string{
 	"internal/verify":     {"internal/duckfile", "internal/engine", "internal/failure", "internal/repo", "internal/vfs"},
 
 	"internal/backup": {"internal/checkpoint", "internal/config", "internal/duckfile", "internal/engine", "internal/failure", "internal/hold", "internal/hotcopy",
-		"internal/job", "internal/repo", "internal/restore", "internal/retention", "internal/verify", "internal/version", "internal/vfs"},
+		"internal/human", "internal/job", "internal/pace", "internal/repo", "internal/restore", "internal/retention", "internal/verify", "internal/version", "internal/vfs"},
 	"internal/notify":    {"internal/config", "internal/failure", "internal/hook", "internal/job", "internal/repo", "internal/version", "internal/vfs"},
 	"activities":         {"internal/failure", "internal/job"},
-	"internal/telemetry": {"activities", "internal/failure", "internal/health", "internal/job", "internal/version"},
+	"internal/telemetry": {"activities", "internal/failure", "internal/health", "internal/job", "internal/pace", "internal/version"},
 	"workflows":          {"activities", "internal/failure", "internal/human", "internal/job"},
 	"internal/app":       {"activities", "workflows", "internal/backup", "internal/codec", "internal/config", "internal/failure", "internal/health", "internal/job"},
 	"internal/fleet":     {"internal/app", "internal/config", "internal/failure"},

@@ -10,6 +10,7 @@ import (
 	"canvasback/internal/failure"
 	"canvasback/internal/hotcopy"
 	"canvasback/internal/job"
+	"canvasback/internal/pace"
 	"canvasback/internal/repo"
 	"canvasback/internal/vfs"
 )
@@ -29,6 +30,7 @@ type Runner struct {
 	Repo   *repo.Repo
 	fs     vfs.FS
 	clock  func() time.Time // nil: the machine's
+	pace   *pace.Pace       // of all copies; nil: no bound
 	held   *repo.Lease      // of the one run that this Runner is for; nil: each step takes its own
 	// Through, if it is set, is what the runs of Backup and Drill take their steps
 	// through, so that somebody sees how each ends.
@@ -72,7 +74,7 @@ func NewOn(fsys vfs.FS, cfg *config.Config, clock func() time.Time) (*Runner, er
 	if err := r.CheckWritable(); err != nil && failure.Of(err) != failure.RepoFull {
 		return nil, err
 	}
-	return &Runner{Config: cfg, Repo: r, fs: r.FS(), clock: clock}, nil
+	return &Runner{Config: cfg, Repo: r, fs: r.FS(), clock: clock, pace: newPace(cfg.Bandwidth)}, nil
 }
 
 func (r *Runner) now() time.Time {

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"canvasback/internal/checkpoint"
 	"canvasback/internal/config"
 	"canvasback/internal/duckfile"
@@ -92,6 +90,9 @@ func (r *Runner) copyInto(ctx context.Context, d *config.Database, key string, p
 	if err != nil {
 		return nil, err
 	}
+	limiter, done := r.limiter(d)
+	defer done()
+	options.Limiter = limiter
 	options.Progress = func(p hotcopy.Progress) {
 		meter.rule = p.Rule
 		meter.report(p.Phase, p.Attempt, p.Done, p.Total)
@@ -118,7 +119,6 @@ func (r *Runner) copyOptions(d *config.Database, dir string) (hotcopy.Options, e
 		EngineVersion: d.EngineVersion, Settle: time.Duration(d.Copy.Settle), Barrier: d.Copy.Barrier,
 		MaxAttempts: d.Copy.Attempts, MaxTime: time.Duration(d.Copy.Timeout),
 		NeverClone: d.Copy.Clone == config.CloneNever, AllowNetwork: d.Copy.Network,
-		Limiter: limiter(d.Copy.Bandwidth),
 	}
 	if h := hold.New(d.Hold, d.Path); h != nil { // a nil *hold.Hold would be a Hold
 		options.Hold, options.HoldRequired = h, d.Hold.OnError == config.OnErrorFail
@@ -133,13 +133,6 @@ func fileKey(d *config.Database) (*duckfile.Key, error) {
 		return nil, err
 	}
 	return duckfile.NewKey(key), nil
-}
-
-func limiter(b config.Bytes) *rate.Limiter {
-	if b <= 0 {
-		return nil
-	}
-	return rate.NewLimiter(rate.Limit(b), max(int(b)/10, hotcopy.MaxRead))
 }
 
 func copyResult(m *repo.Manifest) job.CopyResult {

@@ -11,9 +11,13 @@ type Config struct {
 	Host string `yaml:"host"`
 	// Directory of the backups. It must be there, and on another disk if it can.
 	Repository string `yaml:"repository"`
-	// Copies that are made at once. More than one where several databases have to be
-	// copied in a short time and the disks are up to it.
+	// Copies, verifications and drills at once; the others wait, in their order. More
+	// than one where several databases have to be copied in a short time and the disks
+	// are up to it.
 	Copies int `yaml:"copies"`
+	// What all copies of this host together may read: see
+	// [bandwidth](scaling.md#bandwidth-and-copies-at-once).
+	Bandwidth Bandwidth `yaml:"bandwidth"`
 	// Who is told how the runs of all databases end. A database may have its own; what
 	// that leaves out it has from here.
 	Notify Notify `yaml:"notify"`
@@ -133,8 +137,9 @@ const (
 
 // Copy bounds what the copy may take.
 type Copy struct {
-	// Bytes a second that are read from the database; 0: no limit. Set it where the
-	// service feels its backups, and see that the copy still ends within `timeout`.
+	// Bytes a second that are read from the database; 0: no limit but the host's, which
+	// holds besides. Set it where the service feels its backups, and see that the copy
+	// still ends within `timeout`.
 	Bandwidth Bytes `yaml:"bandwidth"`
 	// Rule C: how long the header must hold still. More where the disk may take longer
 	// than that to sync the database.

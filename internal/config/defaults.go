@@ -32,6 +32,7 @@ func (c *Config) fillIn() {
 		c.Host, _ = os.Hostname()
 	}
 	setDefault(&c.Copies, 1)
+	c.Bandwidth.fillIn()
 	for i := range c.Databases {
 		d := &c.Databases[i]
 		setDefault(&d.Checkpoint.Mode, CheckpointNone)

@@ -33,7 +33,7 @@ func TestLoad(t *testing.T) {
 		host, err := os.Hostname()
 		require.NoError(t, err)
 		assert.Equal(t, &Config{
-			Host: host, Repository: dir + "/backups", Copies: 1, file: path, sum: c.Sum(),
+			Host: host, Repository: dir + "/backups", Copies: 1, Bandwidth: Bandwidth{Pressure: DefaultPressure}, file: path, sum: c.Sum(),
 			Databases: []Database{{
 				Name: "shop", Path: dir + "/shop.duckdb",
 				Checkpoint: Checkpoint{Mode: "none", Timeout: Duration(time.Minute), OnError: "continue"},

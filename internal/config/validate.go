@@ -54,6 +54,7 @@ func (c *Config) check() []fault {
 	k.require(c.Copies >= 1, "copies", "%d is not a number of copies: at least 1", c.Copies)
 	k.require(len(c.Databases) > 0, "databases", "missing: name at least one database")
 	faults := append(k.faults, c.Metrics.check()...)
+	faults = append(faults, c.Bandwidth.check()...)
 	for i := range c.Databases {
 		faults = append(faults, c.Databases[i].check(fmt.Sprintf("databases[%d]", i))...)
 	}

@@ -18,6 +18,7 @@ func (c *Config) checkZeros(at lines) []fault {
 	}
 	const limit = "0 is no time limit: leave the key out for %s"
 	look("copies", c.Copies == 0, "0 is not a number of copies: at least 1")
+	look("bandwidth.floor", c.Bandwidth.Floor == 0, "0 is no floor: at least %s a second", Bytes(leastRate))
 	look("notify.timeout", c.Notify.Timeout == 0, limit, DefaultNotifyTimeout)
 	for i, d := range c.Databases {
 		k.at = fmt.Sprintf("databases[%d]", i)

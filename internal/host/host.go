@@ -45,6 +45,10 @@ func New(c client.Client, cfg *config.Config, runner *backup.Runner, tel *teleme
 	h.notifier.Complain = func(database, event, channel string, err error) {
 		log.Warn("Not told", "database", database, "event", event, "channel", channel, "error", err)
 	}
+	tel.Metrics.Bandwidth(runner.Pace)
+	for _, doubt := range runner.Doubts() {
+		log.Warn("Bandwidth: " + doubt)
+	}
 	tel.Watch(h.watch.Report, h.watch.Writable)
 	h.worker = app.NewWorker(c, cfg, tel.Recorder.Steps(runner), tel.Recorder.Announcer(h.notifier), h.watch.Pulse, tel.Tracing.Worker()...)
 	return h

@@ -53,14 +53,15 @@ type look struct {
 // Share is what one copy has of a Pace. It is for one goroutine at a time, which
 // closes it.
 type Share struct {
-	pace *Pace
-	left int64 // of the quantum that was had last
+	pace  *Pace
+	left  int64 // of the quantum that was had last
+	spent int64 // and was not counted yet
 }
 
 // Stats are what a Pace did so far.
 type Stats struct {
 	Limit   int64         // now, in bytes a second
-	Bytes   int64         // that copies were given, in quanta, less what they gave back
+	Bytes   int64         // that copies read, up to the last quantum of each
 	Waited  time.Duration // by all copies together
 	Waiting int           // copies that wait now
 	// Stalled is the share of the last second looked at in which somebody waited
@@ -106,19 +107,25 @@ func (s *Share) WaitN(ctx context.Context, n int) error {
 			return err
 		}
 		s.left += s.pace.quantum
+		s.pace.count(s.counted)
 	}
 	s.left -= int64(n)
+	s.spent += int64(n)
 	return nil
+}
+
+func (s *Share) counted(stats *Stats) {
+	stats.Bytes += s.spent
+	s.spent = 0
 }
 
 // Close gives back what was not used.
 func (s *Share) Close() {
-	p := s.pace
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.spare += s.left
-	p.stats.Bytes -= s.left
-	s.left = 0
+	s.pace.count(func(stats *Stats) {
+		s.pace.spare += s.left
+		s.left = 0
+		s.counted(stats)
+	})
 }
 
 // wait waits for a quantum.
@@ -129,9 +136,6 @@ func (p *Pace) wait(ctx context.Context) error {
 	p.count(func(s *Stats) {
 		s.Waiting--
 		s.Waited += time.Since(began)
-		if err == nil {
-			s.Bytes += p.quantum
-		}
 	})
 	return err
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"canvasback/internal/pace"
 )
 
 func gather(t *testing.T, m *Metrics) []*dto.MetricFamily {
@@ -42,6 +44,7 @@ func text(t *testing.T, f *dto.MetricFamily) []string {
 func whole(t *testing.T) *Metrics {
 	t.Helper()
 	m := watched(t, fullReport())
+	m.Bandwidth(func() (pace.Stats, bool) { return pace.Stats{}, true })
 	r := NewRecorder(silentLog(t), m)
 	for _, do := range every {
 		assert.Error(t, do(r.Steps(&fake{err: os.ErrClosed})))
