@@ -140,7 +140,7 @@ func TestTemporalIsUnreachable(t *testing.T) {
 	}
 	t.Run("a namespace that is not there", func(t *testing.T) {
 		w := newWorld(t, shared.HostPort())
-		assert.Contains(t, w.refused(failure.TemporalUnreachable, "status", "--namespace", "nowhere"), `"nowhere"`)
+		assert.Contains(t, w.refused(failure.NoNamespace, "status", "--namespace", "nowhere"), `"nowhere"`)
 	})
 }
 

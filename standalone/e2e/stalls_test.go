@@ -52,21 +52,18 @@ func (s told) problem(kind string) health.Problem {
 // so much. What is asked about is as it is: only how old it is differs.
 func (w *world) told(ahead time.Duration, flags ...string) told {
 	w.t.Helper()
-	var out, errOut bytes.Buffer
-	clock := func() time.Time { return time.Now().Add(ahead) }
-	args := append([]string{"status", "--json", "--database", w.name(), "--address", w.address, "--host", w.host}, flags...)
-	exit := cli.MainAt(w.t.Context(), clock, args, strings.NewReader(""), &out, &errOut)
+	o := w.starterAt(w.t.Context(), ahead, append([]string{"status", "--json", "--database", w.name()}, flags...)...)
 	var all []told
-	require.NoError(w.t, json.Unmarshal(out.Bytes(), &all), "%s%s", &out, &errOut)
+	require.NoError(w.t, json.Unmarshal([]byte(o.out), &all), "%s%s", o.out, o.errOut)
 	require.Len(w.t, all, 1)
 	s := all[0]
-	s.exit, s.text = exit, out.String()
+	s.exit, s.text = o.status, o.out
 	want := failure.ExitDone
 	if s.Missed || slices.Contains(flags, "--strict") && len(s.Problems) > 0 {
 		want = failure.ExitPartly
-		assert.Contains(w.t, errOut.String(), w.name())
+		assert.Contains(w.t, o.errOut, w.name())
 	}
-	assert.Equal(w.t, want, exit, "%s%s", &out, &errOut)
+	assert.Equal(w.t, want, o.status, "%s%s", o.out, o.errOut)
 	return s
 }
 

@@ -86,7 +86,10 @@ func (v *variant) close() error {
 
 // options adds what the variant says to those of a server.
 func (v *variant) options(ctx context.Context, o server.Options) (server.Options, error) {
-	o.NoUI, o.TLS = true, v.tls
+	o.NoUI = true
+	if o.TLS == nil {
+		o.TLS = v.tls
+	}
 	var err error
 	if v.postgres != nil && o.PostgreSQL == nil {
 		o.PostgreSQL, err = v.postgres.Databases(ctx)

@@ -101,6 +101,7 @@ type world struct {
 	dir        string
 	database   string // the file
 	repository string
+	env        []string // of the worker and the starter, a process then; nil: this process's
 }
 
 func newWorld(t *testing.T, address string) *world {
@@ -165,7 +166,7 @@ func (w *world) startWorker(args ...string) *process {
 	log, err := os.CreateTemp(w.dir, "worker-*.log")
 	require.NoError(w.t, err)
 	p := &process{t: w.t, cmd: exec.Command(workerProgram, append(args, "--address", w.address)...), log: log, exited: make(chan struct{})}
-	p.cmd.Stderr = log
+	p.cmd.Stderr, p.cmd.Env = log, w.env
 	require.NoError(w.t, p.cmd.Start())
 	go func() {
 		defer close(p.exited)
@@ -212,10 +213,24 @@ func (w *world) starter(args ...string) outcome {
 }
 
 func (w *world) starterUntil(ctx context.Context, args ...string) outcome {
+	return w.starterAt(ctx, 0, args...)
+}
+
+// starterAt has a clock that is ahead by so much.
+func (w *world) starterAt(ctx context.Context, ahead time.Duration, args ...string) outcome {
 	var out, errOut bytes.Buffer
 	args = append(args, "--address", w.address, "--host", w.host)
-	status := cli.Main(ctx, args, strings.NewReader(""), &out, &errOut)
-	return outcome{status, out.String(), errOut.String()}
+	if w.env == nil {
+		clock := func() time.Time { return time.Now().Add(ahead) }
+		status := cli.MainAt(ctx, clock, args, strings.NewReader(""), &out, &errOut)
+		return outcome{status, out.String(), errOut.String()}
+	}
+	require.Zero(w.t, ahead, "a process has the machine's clock")
+	cmd := exec.CommandContext(ctx, filepath.Join(programs(w.t), "starter"), args...)
+	cmd.Env, cmd.Stdout, cmd.Stderr = w.env, &out, &errOut
+	err := cmd.Run()
+	require.NotNil(w.t, cmd.ProcessState, "%v", err)
+	return outcome{cmd.ProcessState.ExitCode(), out.String(), errOut.String()}
 }
 
 // do runs a command about the world's database that must succeed, and reads
