@@ -60,9 +60,9 @@ var allowed = map[string][]string{
 		"internal/human", "internal/job", "internal/repo", "internal/vfs"},
 	"internal/cli": {"internal/app", "internal/backup", "internal/check", "internal/codec", "internal/config", "internal/doctor", "internal/duckfile", "internal/engine", "internal/failure", "internal/fleet", "internal/health", "internal/hotcopy",
 		"internal/human", "internal/job", "internal/notify", "internal/repo", "internal/restore", "internal/retention", "internal/telemetry", "internal/verify", "internal/version", "internal/vfs", "workflows"},
-	"starter":       {"internal/cli", "internal/engine"},
+	"starter":       {"internal/cli", "internal/engine", "internal/vfs"},
 	"internal/host": {"internal/app", "internal/backup", "internal/config", "internal/notify", "internal/telemetry", "internal/vfs", "internal/watch"},
-	"worker":        {"internal/app", "internal/backup", "internal/codec", "internal/config", "internal/engine", "internal/failure", "internal/host", "internal/telemetry", "internal/version"},
+	"worker":        {"internal/app", "internal/backup", "internal/codec", "internal/config", "internal/engine", "internal/failure", "internal/host", "internal/telemetry", "internal/version", "internal/vfs"},
 
 	// What makes a release.
 	"internal/release":        {},

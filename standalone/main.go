@@ -17,10 +17,12 @@ import (
 	"syscall"
 
 	"canvasback/internal/engine"
+	"canvasback/internal/vfs"
 	"canvasback/standalone/sample"
 )
 
 func main() {
+	vfs.KeepOwnRights()
 	engine.RunIfChild()
 	sample.RunIfChild()
 	os.Exit(start())

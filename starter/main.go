@@ -13,9 +13,11 @@ import (
 
 	"canvasback/internal/cli"
 	"canvasback/internal/engine"
+	"canvasback/internal/vfs"
 )
 
 func main() {
+	vfs.KeepOwnRights()
 	engine.RunIfChild()
 	os.Exit(run())
 }

@@ -11,9 +11,11 @@ import (
 	"syscall"
 
 	"canvasback/internal/engine"
+	"canvasback/internal/vfs"
 )
 
 func main() {
+	vfs.KeepOwnRights()
 	engine.RunIfChild()
 	os.Exit(run())
 }

@@ -26,8 +26,9 @@ type Config struct {
 	// The databases of this host that are backed up, at least one.
 	Databases []Database `yaml:"databases"`
 
-	file string // that it was loaded from; empty: flags
-	sum  string // of the file's bytes
+	file   string   // that it was loaded from; empty: flags
+	sum    string   // of the file's bytes
+	doubts []string // about who else can change it
 }
 
 // Database is one database to back up.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"strings"
@@ -25,21 +26,17 @@ func readSecretFile(what, path string) (string, error) {
 	if path == "" {
 		return "", nil
 	}
-	info, err := os.Stat(path)
+	data, _, err := readPlain(path, maxKeyFile, func(info fs.FileInfo) error {
+		switch {
+		case info.Size() > maxKeyFile:
+			return fmt.Errorf("%d bytes, more than %d", info.Size(), maxKeyFile)
+		case tooOpen(info.Mode().Perm(), owner(info), os.Geteuid()):
+			return fmt.Errorf("others than its owner may read or change it (mode %04o): make it 0600", info.Mode().Perm())
+		}
+		return nil
+	})
 	if err != nil {
-		return "", failure.Errorf(failure.InvalidConfig, "%s %s: %w", what, path, reason(err))
-	}
-	switch {
-	case !info.Mode().IsRegular():
-		return "", failure.Errorf(failure.InvalidConfig, "%s %s: not a regular file", what, path)
-	case info.Size() > maxKeyFile:
-		return "", failure.Errorf(failure.InvalidConfig, "%s %s: %d bytes, more than %d", what, path, info.Size(), maxKeyFile)
-	case tooOpen(info.Mode().Perm(), owner(info), os.Geteuid()):
-		return "", failure.Errorf(failure.InvalidConfig, "%s %s: others than its owner may read or change it (mode %04o): make it 0600", what, path, info.Mode().Perm())
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return "", failure.Errorf(failure.InvalidConfig, "%s %s: %w", what, path, reason(err))
+		return "", failure.Errorf(failure.InvalidConfig, "%s %s: %w", what, path, err)
 	}
 	key := strings.TrimRight(string(data), "\r\n")
 	if key == "" {

@@ -18,19 +18,20 @@ import (
 const maxFile = 1 << 20
 
 // Load reads the configuration file path: strictly, with defaults filled in
-// and relative paths taken from the file's own directory. All faults come back
+// and relative paths taken from the file's own directory. A file that others
+// than its owner may change is refused: it names commands. All faults come back
 // in one failure.InvalidConfig, a line of text each: "path:line: fault".
 func Load(path string) (*Config, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, failure.Errorf(failure.InvalidConfig, "configuration file %s: %w", path, err)
 	}
-	data, err := readBounded(abs, maxFile)
+	data, info, err := readPlain(abs, maxFile, ownOnly)
 	if err != nil {
 		return nil, failure.Errorf(failure.InvalidConfig, "configuration file %s: %w", path, err)
 	}
 	c, at, faults := parse(data)
-	c.file, c.sum = abs, sum(data)
+	c.file, c.sum, c.doubts = abs, sum(data), doubtsOf(abs, info)
 	if !slices.ContainsFunc(faults, func(f fault) bool { return f.syntax }) {
 		faults = append(faults, c.checkZeros(at)...)
 		c.absolute(filepath.Dir(abs))
@@ -41,22 +42,6 @@ func Load(path string) (*Config, error) {
 		return nil, err
 	}
 	return c, nil
-}
-
-func readBounded(path string, most int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, reason(err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, most+1))
-	if err != nil {
-		return nil, reason(err)
-	}
-	if int64(len(data)) > most {
-		return nil, tooLarge(most)
-	}
-	return data, nil
 }
 
 // reason drops the path from an error whose message will name it anyway.

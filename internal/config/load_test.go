@@ -279,7 +279,7 @@ func TestLoadUnreadable(t *testing.T) {
 	assert.EqualError(t, err, "configuration file "+dir+"/none.yaml: no such file or directory")
 	assert.Same(t, failure.InvalidConfig, failure.Of(err))
 	_, err = Load(dir)
-	assert.EqualError(t, err, "configuration file "+dir+": is a directory")
+	assert.EqualError(t, err, "configuration file "+dir+": not a regular file")
 	big := filepath.Join(dir, "big.yaml")
 	require.NoError(t, os.WriteFile(big, make([]byte, maxFile+1), 0o600))
 	_, err = Load(big)

@@ -28,7 +28,7 @@ func (c *Config) Changed() (bool, error) {
 	if c.file == "" {
 		return false, nil
 	}
-	data, err := readBounded(c.file, maxFile)
+	data, _, err := readPlain(c.file, maxFile, func(fs.FileInfo) error { return nil })
 	if errors.Is(err, fs.ErrNotExist) {
 		return true, nil
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 
 	"go.yaml.in/yaml/v3"
@@ -20,7 +21,7 @@ type Document struct {
 // An error is one of reading the file; all that is wrong with its form is noted in
 // the document.
 func ReadDocument(path string, most int64, into any) (*Document, error) {
-	data, err := readBounded(path, most)
+	data, _, err := readPlain(path, most, func(fs.FileInfo) error { return nil })
 	if err != nil {
 		return nil, err
 	}

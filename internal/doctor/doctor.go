@@ -84,7 +84,7 @@ func NewCheckup(ctx context.Context, cfg *config.Config) *Checkup {
 
 // Local is everything that can be seen without a Temporal server.
 func (c *Checkup) Local(ctx context.Context) []Finding {
-	findings := []Finding{c.user()}
+	findings := append([]Finding{c.user()}, c.configFile()...)
 	findings = append(findings, c.repository()...)
 	for i := range c.Config.Databases {
 		s := c.subject(&c.Config.Databases[i])

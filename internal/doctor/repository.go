@@ -26,7 +26,7 @@ func (c *Checkup) repository() []Finding {
 		}
 		return []Finding{finding(check, Fail, mend, "%v", err)}
 	}
-	findings := []Finding{c.repositoryWritable(r), c.repositoryMode(), c.repositoryKind()}
+	findings := []Finding{c.repositoryWritable(r), c.repositoryMode(r), c.repositoryKind()}
 	if findings[0].Status == OK {
 		findings = append(findings, operations(r.FS(), dir))
 	}
@@ -53,17 +53,30 @@ func (c *Checkup) repositoryWritable(r *repo.Repo) Finding {
 
 // repositoryMode looks at who else reads the backups, which hold all that the
 // databases do.
-func (c *Checkup) repositoryMode() Finding {
+func (c *Checkup) repositoryMode(r *repo.Repo) Finding {
 	const check = "repository.mode"
-	dir := c.Config.Repository
-	info, err := c.FS.Stat(dir)
-	if err != nil {
+	exposed, err := r.Exposed()
+	switch {
+	case err != nil:
 		return finding(check, Skipped, "", "%v", err)
+	case exposed != "":
+		return finding(check, Warn, "chmod 0700 "+r.Dir(), "%s", exposed)
 	}
-	if perm := info.Mode.Perm(); perm&0o077 != 0 {
-		return finding(check, Warn, "chmod 0700 "+dir, "others than its owner may look into %s (mode %04o)", dir, perm)
+	return finding(check, OK, "", "only its owner may look into %s", r.Dir())
+}
+
+// configFile looks at who else can change the configuration.
+func (c *Checkup) configFile() []Finding {
+	const check = "config.file"
+	var findings []Finding
+	file := c.Config.File()
+	for _, doubt := range c.Config.Doubts() {
+		findings = append(findings, finding(check, Warn, fmt.Sprintf("chown root %s, and chmod go-w %s", file, filepath.Dir(file)), "%s", doubt))
 	}
-	return finding(check, OK, "", "only its owner may look into %s", dir)
+	if len(findings) == 0 && file != "" {
+		findings = append(findings, finding(check, OK, "", "only root and this user can change %s", file))
+	}
+	return findings
 }
 
 func (c *Checkup) repositoryKind() Finding {

@@ -34,10 +34,15 @@ func TestRepositoryDirectory(t *testing.T) {
 
 func TestRepositoryMode(t *testing.T) {
 	c := setUp(t)
-	is(t, c.repositoryMode(), OK, c.Config.Repository)
-	for _, mode := range []os.FileMode{0o750, 0o705, 0o710} {
+	r, err := repo.Open(c.FS, c.Config.Repository)
+	require.NoError(t, err)
+	is(t, c.repositoryMode(r), OK, c.Config.Repository)
+	for mode, want := range map[os.FileMode]string{
+		0o750: "may look into", 0o705: "may look into", 0o710: "may look into", 0o777 | os.ModeSticky: "may look into",
+		0o770: "may change and remove", 0o702: "may change and remove", 0o777: "may change and remove",
+	} {
 		require.NoError(t, os.Chmod(c.Config.Repository, mode))
-		is(t, c.repositoryMode(), Warn, "others than its owner")
+		is(t, c.repositoryMode(r), Warn, "others than its owner "+want)
 	}
 }
 

@@ -52,6 +52,9 @@ func childMain(stdin io.Reader) error {
 	if !ok {
 		return fmt.Errorf("unknown request %q", req.Kind)
 	}
+	if req.Kind != kindCheckpoint { // which leaves nothing but what is the owner's
+		syscall.Umask(0o077)
+	}
 	report, err := handle(context.Background(), req, out)
 	if err != nil {
 		return out.send(reply{Error: asChildError(err)})

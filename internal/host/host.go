@@ -42,6 +42,7 @@ func New(c client.Client, cfg *config.Config, runner *backup.Runner, tel *teleme
 		telemetry: tel,
 		log:       log,
 	}
+	h.warn(cfg, runner)
 	h.notifier.Complain = func(database, event, channel string, err error) {
 		log.Warn("Not told", "database", database, "event", event, "channel", channel, "error", err)
 	}
@@ -52,6 +53,17 @@ func New(c client.Client, cfg *config.Config, runner *backup.Runner, tel *teleme
 	tel.Watch(h.watch.Report, h.watch.Writable)
 	h.worker = app.NewWorker(c, cfg, tel.Recorder.Steps(runner), tel.Recorder.Announcer(h.notifier), h.watch.Pulse, tel.Tracing.Worker()...)
 	return h
+}
+
+// warn says who else can get at the configuration and the backups. Nothing is
+// refused for it: 'starter doctor' says the same.
+func (h *Host) warn(cfg *config.Config, runner *backup.Runner) {
+	for _, doubt := range cfg.Doubts() {
+		h.log.Warn("Configuration: " + doubt)
+	}
+	if exposed, err := runner.Repo.Exposed(); err == nil && exposed != "" {
+		h.log.Warn("Repository: "+exposed, "hint", "chmod 0700 "+runner.Repo.Dir())
+	}
 }
 
 // keep begins what runs beside the steps.

@@ -41,6 +41,23 @@ func Open(fsys vfs.FS, dir string) (*Repo, error) {
 	return &Repo{fs: confined, dir: dir}, nil
 }
 
+// Exposed says what others than the owner of the repository's directory may do
+// there, for a warning; empty: nothing. The backups hold all that the databases
+// do, and who may write can take them away.
+func (r *Repo) Exposed() (string, error) {
+	info, err := r.fs.Stat(r.dir)
+	if err != nil {
+		return "", writeError(err, "look at the repository %s", r.dir)
+	}
+	switch perm := info.Mode.Perm(); {
+	case perm&0o022 != 0 && info.Mode&fs.ModeSticky == 0:
+		return fmt.Sprintf("others than its owner may change and remove what is in %s (mode %04o)", r.dir, perm), nil
+	case perm&0o077 != 0:
+		return fmt.Sprintf("others than its owner may look into %s (mode %04o)", r.dir, perm), nil
+	}
+	return "", nil
+}
+
 // FS is the file system that Open was given, with the repository confined: for
 // those who read the files of a backup, or write those of a Staging.
 func (r *Repo) FS() vfs.FS { return r.fs }
