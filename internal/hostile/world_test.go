@@ -102,7 +102,7 @@ func (w *world) backup(more string) outcome {
 databases:
   - name: shop
     path: %s
-    copy: {settle: 200ms, attempts: 3, timeout: 1m}
+    copy: {settle: 200ms, attempts: 20, timeout: 1m}
     verify: {level: full, memory_limit: 300MB, threads: 2, timeout: 20s}
 %s`, w.repo, w.database, more), 0o600))
 	exe, err := os.Executable()
