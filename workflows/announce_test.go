@@ -188,7 +188,7 @@ func TestDrillIsAnnounced(t *testing.T) {
 	e := newEnvironment(t)
 	told := e.told(job.AnnounceResult{}, nil)
 	e.on("Choose", chosen, job.ChooseResult{}, temporal.NewNonRetryableApplicationError("there is none", failure.UnknownBackup.Name, nil))
-	e.ExecuteWorkflow(Drill, job.DrillInput{Database: "shop"})
+	e.ExecuteWorkflow(Drill, given[job.DrillInput]{in: job.DrillInput{Database: "shop"}})
 	require.Error(t, e.GetWorkflowError())
 	end := ended(announced, job.AnnounceFailed)
 	end.Task, end.Kind, end.Message = job.AnnounceDrill, "UnknownBackup", "choose a backup of shop: there is none"
@@ -200,7 +200,7 @@ func TestDrillIsAnnounced(t *testing.T) {
 	e.OnActivity("DrillRestore", mock.Anything, mock.Anything).Return(job.DrillRestoreResult{}, nil).Once()
 	e.OnActivity("DrillVerify", mock.Anything, mock.Anything).Return(job.DrillVerifyResult{}, nil).Once()
 	e.OnActivity("DrillRecord", mock.Anything, mock.Anything).Return(nil).Once()
-	e.ExecuteWorkflow(Drill, job.DrillInput{Database: "shop"})
+	e.ExecuteWorkflow(Drill, given[job.DrillInput]{in: job.DrillInput{Database: "shop"}})
 	require.NoError(t, e.GetWorkflowError())
 	end = ended(announced, job.AnnouncePassed)
 	end.Task, end.Backup = job.AnnounceDrill, "b1"

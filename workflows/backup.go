@@ -20,7 +20,11 @@ var steps *activities.Activities
 //
 // An error is a temporal application error whose type is the name of a
 // failure.Kind, or a cancellation.
-func Backup(ctx workflow.Context, in job.BackupInput) (job.BackupResult, error) {
+func Backup(ctx workflow.Context, g given[job.BackupInput]) (job.BackupResult, error) {
+	in := g.in
+	if err := refuse(ctx, "Backup", g.why, databaseName(in.Database)); err != nil {
+		return job.BackupResult{}, err
+	}
 	run := workflow.GetInfo(ctx).WorkflowExecution.RunID
 	s, err := begin(ctx, "Backup", in.Database)
 	if err != nil {

@@ -80,7 +80,7 @@ func (e *environment) onCheckpoint() {
 }
 
 func (e *environment) run(t *testing.T) (job.BackupResult, error) {
-	e.ExecuteWorkflow(Backup, in)
+	e.ExecuteWorkflow(Backup, given[job.BackupInput]{in: in})
 	require.True(t, e.IsWorkflowCompleted())
 	var result job.BackupResult
 	err := e.GetWorkflowError()
@@ -305,7 +305,7 @@ func TestStepsThatTakeTurns(t *testing.T) {
 	e.onVerify("b1", nil)
 	e.on("Prune", job.PruneInput{Database: "shop", Run: run}, pruned, nil)
 	e.SetOnActivityStartedListener(look)
-	e.ExecuteWorkflow(Backup, in)
+	e.ExecuteWorkflow(Backup, given[job.BackupInput]{in: in})
 	require.NoError(t, e.GetWorkflowError())
 	d := newEnvironment(t)
 	d.on("Choose", job.ChooseInput{Database: "shop", Run: run, Drill: true}, job.ChooseResult{ID: "b1"}, nil)
@@ -313,7 +313,7 @@ func TestStepsThatTakeTurns(t *testing.T) {
 	d.on("DrillVerify", job.DrillStepInput{Database: "shop", ID: "b1", Run: run}, job.DrillVerifyResult{}, nil)
 	d.on("DrillRecord", job.DrillRecordInput{Database: "shop", ID: "b1", Run: run}, nil)
 	d.SetOnActivityStartedListener(look)
-	d.ExecuteWorkflow(Drill, job.DrillInput{Database: "shop"})
+	d.ExecuteWorkflow(Drill, given[job.DrillInput]{in: job.DrillInput{Database: "shop"}})
 	require.NoError(t, d.GetWorkflowError())
 	require.Subset(t, slices.Collect(maps.Keys(queues)), []string{"Checkpoint", "Copy", "Verify", "Prune", "Choose", "DrillRestore", "DrillVerify", "DrillRecord"})
 	own := queues["Prune"]
@@ -334,7 +334,7 @@ func TestATurnThatDoesNotCome(t *testing.T) {
 	e.on("Checkpoint", job.CheckpointInput{Database: "shop"}, folded, nil)
 	e.OnActivity("Copy", mock.Anything, mock.Anything).Return(job.CopyResult{}, temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_SCHEDULE_TO_START, nil)).Once()
 	e.on("Abandon", job.AbandonInput{Database: "shop", Run: run}, nil)
-	e.ExecuteWorkflow(Backup, in)
+	e.ExecuteWorkflow(Backup, given[job.BackupInput]{in: in})
 	app := application(t, e.GetWorkflowError())
 	assert.Equal(t, failure.NoWorker.Name, app.Type())
 	assert.Contains(t, app.Message(), "copy of shop: its turn did not come in 20 hours: the host's worker does not run, or has more databases than it gets done")

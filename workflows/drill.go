@@ -17,7 +17,11 @@ import (
 // directory, lets the engine read it, and records beside the backup how it went
 // and how long it took. A drill that fails is recorded too, and its run fails:
 // as failure.DrillFailed where the backup is to blame, else as what stopped it.
-func Drill(ctx workflow.Context, in job.DrillInput) (job.DrillResult, error) {
+func Drill(ctx workflow.Context, g given[job.DrillInput]) (job.DrillResult, error) {
+	in := g.in
+	if err := refuse(ctx, "Restore drill", g.why, databaseName(in.Database), backupName(in.Backup)); err != nil {
+		return job.DrillResult{}, err
+	}
 	s, err := begin(ctx, "Restore drill", in.Database)
 	if err != nil {
 		return job.DrillResult{}, err

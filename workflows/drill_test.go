@@ -39,7 +39,7 @@ func (e *environment) onRecord(d job.DrillRecordInput, err error) {
 }
 
 func (e *environment) drill(t *testing.T, in job.DrillInput) (job.DrillResult, error) {
-	e.ExecuteWorkflow(Drill, in)
+	e.ExecuteWorkflow(Drill, given[job.DrillInput]{in: in})
 	require.True(t, e.IsWorkflowCompleted())
 	var result job.DrillResult
 	err := e.GetWorkflowError()
@@ -139,7 +139,7 @@ func TestRestore(t *testing.T) {
 		e := newEnvironment(t)
 		e.onChoose(job.ChooseInput{Database: "shop", At: &at}, nil)
 		e.on("Restore", stepIn, answer, nil)
-		e.ExecuteWorkflow(Restore, in)
+		e.ExecuteWorkflow(Restore, given[job.RestoreInput]{in: in})
 		var result job.RestoreResult
 		require.NoError(t, e.GetWorkflowResult(&result))
 		assert.Equal(t, answer, result)
@@ -148,7 +148,7 @@ func TestRestore(t *testing.T) {
 		e := newEnvironment(t)
 		e.onChoose(job.ChooseInput{Database: "shop", At: &at}, nil)
 		e.on("Restore", stepIn, job.RestoreResult{}, temporal.NewNonRetryableApplicationError("process 7 has it open", failure.TargetInUse.Name, nil))
-		e.ExecuteWorkflow(Restore, in)
+		e.ExecuteWorkflow(Restore, given[job.RestoreInput]{in: in})
 		app := application(t, e.GetWorkflowError())
 		assert.Equal(t, "TargetInUse", app.Type())
 		assert.Equal(t, "restore of shop: process 7 has it open", app.Message())
@@ -158,7 +158,7 @@ func TestRestore(t *testing.T) {
 		e.onChoose(job.ChooseInput{Database: "shop", At: &at}, nil)
 		e.on("Restore", stepIn, job.RestoreResult{}, temporal.NewApplicationError("the worker is being stopped", job.WorkerStopping, nil))
 		e.on("Restore", stepIn, answer, nil)
-		e.ExecuteWorkflow(Restore, in)
+		e.ExecuteWorkflow(Restore, given[job.RestoreInput]{in: in})
 		require.NoError(t, e.GetWorkflowError())
 		assert.Equal(t, []string{"Choose", "Restore", "Restore"}, e.order)
 	})

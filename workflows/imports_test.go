@@ -16,7 +16,7 @@ import (
 // replay. Files, clocks, networks, environments and random numbers are for
 // activities.
 var allowed = []string{
-	"errors", "fmt", "path", "slices", "strings",
+	"encoding/json", "errors", "fmt", "path", "regexp", "slices", "strings",
 	"time", // for durations; the clock is workflow.Now
 	"go.temporal.io/api/enums/v1",
 	"go.temporal.io/sdk/temporal",

@@ -49,7 +49,7 @@ func TestReplayRefusesOtherSteps(t *testing.T) {
 		if err != nil {
 			return job.BackupResult{}, err
 		}
-		return Backup(ctx, in)
+		return Backup(ctx, given[job.BackupInput]{in: in})
 	}
 	careless := func(ctx workflow.Context, in job.DrillInput) (job.DrillResult, error) {
 		s, err := begin(ctx, "Restore drill", in.Database)

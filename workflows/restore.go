@@ -9,7 +9,11 @@ import (
 // Restore puts a backup in place of a target that the worker's configuration
 // names, on the worker's host. An interrupted restore leaves the target as it
 // was, or as it is to be.
-func Restore(ctx workflow.Context, in job.RestoreInput) (job.RestoreResult, error) {
+func Restore(ctx workflow.Context, g given[job.RestoreInput]) (job.RestoreResult, error) {
+	in := g.in
+	if err := refuse(ctx, "Restore", g.why, databaseName(in.Database), backupName(in.Backup), targetName(in.Target)); err != nil {
+		return job.RestoreResult{}, err
+	}
 	s, err := begin(ctx, "Restore", in.Database)
 	if err != nil {
 		return job.RestoreResult{}, err

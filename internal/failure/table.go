@@ -67,6 +67,7 @@ var (
 	TargetBad    = &Kind{Name: "TargetBad", Retry: false, Exit: ExitFailed, Hint: "name a file in a directory that exists and can be written; a host's targets are those of restore.targets in its configuration"}
 
 	// The caller.
+	BadInput    = &Kind{Name: "BadInput", Retry: false, Exit: ExitUsage, Hint: "start runs with the starter; a run takes names that the worker's configuration has, and no paths"}
 	Usage       = &Kind{Name: "Usage", Retry: false, Exit: ExitUsage, Hint: "see --help"}
 	Interrupted = &Kind{Name: "Interrupted", Retry: true, Exit: ExitInterrupted, Hint: "run the command again"}
 
@@ -82,5 +83,5 @@ var Kinds = []*Kind{
 	BackupBad, NotExtracted, VerifyTimeout, VerifyMemory, DrillFailed,
 	Hook, Engine, InvalidConfig, BadSchedule, TemporalUnreachable, TemporalTLS, TemporalDenied, NoNamespace, Payload, NoWorker, ScheduleConflict, NoSchedule, SetUp, ObjectiveMissed, RunFailed,
 	TargetExists, TargetInUse, TargetBad,
-	Usage, Interrupted, Unexpected,
+	BadInput, Usage, Interrupted, Unexpected,
 }
