@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -111,4 +112,28 @@ func TestConnectWaitsUntilItIsInterrupted(t *testing.T) {
 	err := <-done
 	assert.Equal(t, failure.Interrupted, failure.Of(err))
 	assert.Contains(t, err.Error(), address)
+}
+
+// TestProfilesOfDeploy reads the profiles that come with the manifests, as they
+// are and with what they show for Temporal Cloud.
+func TestProfilesOfDeploy(t *testing.T) {
+	files, err := filepath.Glob("../../deploy/kubernetes/*/temporal.toml")
+	require.NoError(t, err)
+	require.Len(t, files, 2)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		profile(t, string(text))
+		address, namespace, tls, err := ConnectOptions{}.Server()
+		require.NoError(t, err)
+		assert.Equal(t, "temporal-frontend.temporal.svc:7233", address)
+		assert.Equal(t, "default", namespace)
+		assert.False(t, tls)
+		_, settings, found := strings.Cut(string(text), "[profile.default]")
+		require.True(t, found)
+		profile(t, "[profile.default]"+strings.ReplaceAll(strings.SplitAfter(settings, "\n\n")[0], "\n# api_key", "\napi_key"))
+		_, _, tls, err = ConnectOptions{}.Server()
+		require.NoError(t, err)
+		assert.True(t, tls, "an API key is sent with TLS only")
+	}
 }

@@ -95,3 +95,14 @@ func TestCompleteExample(t *testing.T) {
 		assert.Equal(t, written(k.value(standard)), written(k.value(shown)), "the default of %s", k.path)
 	}
 }
+
+// TestConfigurationsOfDeploy loads those that come with the manifests.
+func TestConfigurationsOfDeploy(t *testing.T) {
+	files, err := filepath.Glob("../../deploy/kubernetes/*/canvasback.yaml")
+	require.NoError(t, err)
+	require.Len(t, files, 2)
+	for _, file := range files {
+		_, err := Load(file)
+		assert.NoError(t, err, file)
+	}
+}
