@@ -1,0 +1,222 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
+
+	"canvasback/internal/app"
+	"canvasback/internal/failure"
+)
+
+// applyDoc is what apply prints.
+type applyDoc struct {
+	Fleet        string
+	Summary      map[string]int
+	Done, Failed int
+	Steps        []struct {
+		Action, Task, Database, Host, Why, Hint string
+		Changes                                 []struct{ Field, Old, New string }
+		Done                                    bool
+		Error                                   *struct{ Kind, Message string }
+	}
+}
+
+// did are the steps but those that are unchanged, in words.
+func (d applyDoc) did() []string {
+	var all []string
+	for _, s := range d.Steps {
+		if s.Action == "unchanged" {
+			continue
+		}
+		text := s.Action + " " + s.Task + " " + s.Database
+		for _, c := range s.Changes {
+			if s.Action != "create" {
+				text += fmt.Sprintf(" %s:%s->%s", c.Field, c.Old, c.New)
+			}
+		}
+		all = append(all, text)
+	}
+	return all
+}
+
+// apply writes the fleet file and applies it.
+func (w *world) apply(status int, text string, args ...string) applyDoc {
+	w.t.Helper()
+	path := filepath.Join(w.dir, "fleet.yaml")
+	require.NoError(w.t, os.WriteFile(path, []byte(text), 0o600))
+	o := w.starter(append([]string{"apply", "-f", path, "--json"}, args...)...)
+	require.Equal(w.t, status, o.status, "%s%s", o.out, o.errOut)
+	var d applyDoc
+	require.NoError(w.t, json.Unmarshal([]byte(o.out), &d), o.out)
+	return d
+}
+
+func TestFleetFromApplyToRemove(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, shared.HostPort())
+	a, b, c, fleet := w.name()+"-a", w.name()+"-b", w.name()+"-c", w.name()
+	text := fmt.Sprintf(`
+fleet: %s
+defaults: {schedule: '0 3 * * *', timezone: Europe/Amsterdam, jitter: 30m, overlap: skip, catchup_window: 1h}
+databases:
+  - {name: %s, host: db1}
+  - {name: %s, host: db2, schedule: '@every 6h', jitter: 5m, drill: {schedule: '0 5 * * 0'}}
+`, fleet, a, b)
+	plan := w.apply(failure.ExitDone, text, "--dry-run")
+	want := []string{"create backup " + a, "create backup " + b, "create drill " + b}
+	assert.Equal(t, want, plan.did())
+	assert.Zero(t, plan.Done)
+	w.refusedSchedule(a)
+	done := w.apply(failure.ExitDone, text, "--yes")
+	assert.Equal(t, want, done.did())
+	assert.Equal(t, 3, done.Done)
+	describe := func(database string, flags ...string) (d scheduleDoc) {
+		o := w.starter(append([]string{"schedule", "describe", "--json", "--database", database}, flags...)...)
+		require.Equal(t, failure.ExitDone, o.status, o.errOut)
+		require.NoError(t, json.Unmarshal([]byte(o.out), &d))
+		return d
+	}
+	d := describe(b)
+	assert.Equal(t, "db2", d.Host)
+	assert.Equal(t, "@every 6h", d.Schedule)
+	assert.Equal(t, "5m0s", d.Jitter)
+	assert.Equal(t, "1h0m0s", d.CatchupWindow)
+	assert.Equal(t, "0 5 * * 0", describe(b, "--drill").Schedule)
+	assert.Equal(t, "Europe/Amsterdam", describe(b, "--drill").Timezone)
+
+	again := w.apply(failure.ExitDone, text, "--yes")
+	assert.Empty(t, again.did(), "nothing is left to do")
+	assert.Equal(t, 3, again.Summary["unchanged"])
+	assert.Zero(t, again.Done)
+
+	// A person's pause stays, and so does what the file does not speak of.
+	o := w.starter("schedule", "pause", "--database", a, "--note", "the disk is full")
+	require.Equal(t, failure.ExitDone, o.status, o.errOut)
+	edited := strings.ReplaceAll(text, "0 3 * * *", "30 4 * * *")
+	assert.Equal(t, []string{"update backup " + a + " schedule:0 3 * * *->30 4 * * *"}, w.apply(failure.ExitDone, edited, "--yes").did())
+	d = describe(a)
+	assert.True(t, d.Paused)
+	assert.Equal(t, "the disk is full", d.Note)
+	assert.Equal(t, "30 4 * * *", d.Schedule)
+	unpaused := strings.Replace(edited, "host: db1", "host: db1, paused: false", 1)
+	assert.Equal(t, []string{"update backup " + a + " paused:yes->no"}, w.apply(failure.ExitDone, unpaused, "--yes").did())
+	assert.False(t, describe(a).Paused)
+	paused := strings.Replace(edited, "host: db2", "host: db2, paused: true", 1)
+	assert.Equal(t, []string{"update backup " + b + " paused:no->yes", "update drill " + b + " paused:no->yes"}, w.apply(failure.ExitDone, paused, "--yes").did())
+	assert.True(t, describe(b, "--drill").Paused)
+	w.apply(failure.ExitDone, text, "--yes")
+
+	// What was changed elsewhere is put back.
+	h := app.Schedule(t.Context(), w.client(), app.TaskBackup, a)
+	require.NoError(t, h.Update(t.Context(), client.ScheduleUpdateOptions{DoUpdate: func(in client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
+		s := in.Description.Schedule
+		s.Spec.Intervals = []client.ScheduleIntervalSpec{{Every: time.Hour}}
+		return &client.ScheduleUpdate{Schedule: &s}, nil
+	}}))
+	require.True(t, describe(a).Edited)
+	assert.Equal(t, []string{"update backup " + a + " edited:elsewhere->as made"}, w.apply(failure.ExitDone, text, "--yes").did())
+	assert.False(t, describe(a).Edited)
+
+	// A schedule made by hand is left, and adopted once the file names it.
+	o = w.starter("schedule", "create", "--database", c, "--schedule", "0 3 * * *")
+	require.Equal(t, failure.ExitDone, o.status, o.errOut)
+	w.listed(c)
+	assert.Contains(t, w.apply(failure.ExitDone, text, "--yes").did(), "left backup "+c)
+	assert.Equal(t, w.host, describe(c).Host)
+	adopting := text + fmt.Sprintf("  - {name: %s, host: %s, timezone: UTC, jitter: 0s}\n", c, w.host)
+	adopted := w.apply(failure.ExitDone, adopting, "--yes").did()
+	assert.Contains(t, adopted, "adopt backup "+c+" catchup_window:one interval->1h0m0s fleet:->"+fleet)
+	assert.NotContains(t, w.apply(failure.ExitDone, adopting, "--yes").did(), "adopt backup "+c)
+
+	// Another fleet keeps its hands off, unless it is told otherwise.
+	other := fmt.Sprintf("fleet: %s-other\ndatabases: [{name: %s, host: db3, schedule: '@daily'}]\n", fleet, c)
+	refused := w.apply(failure.ExitFailed, other, "--yes")
+	require.Len(t, refused.Steps, 1+refused.Summary["left"])
+	assert.Equal(t, "conflict", refused.Steps[0].Action)
+	assert.Contains(t, refused.Steps[0].Hint, "--take-over "+fleet)
+	assert.Equal(t, w.host, describe(c).Host)
+	w.apply(failure.ExitDone, other, "--yes", "--take-over", fleet)
+	assert.Equal(t, "db3", describe(c).Host)
+	assert.Equal(t, []string{"conflict backup " + c}, w.apply(failure.ExitPartly, adopting, "--yes").did()[:1])
+
+	// What left the file goes; what is another's stays.
+	w.listed(b)
+	gone := fmt.Sprintf("fleet: %s\ndatabases: [{name: %s, host: db1, schedule: '0 3 * * *'}]\n", fleet, a)
+	removed := w.apply(failure.ExitDone, gone, "--yes")
+	assert.Subset(t, removed.did(), []string{"remove backup " + b, "remove drill " + b})
+	w.refusedSchedule(b)
+	assert.Equal(t, "db3", describe(c).Host)
+}
+
+// refusedSchedule asserts that a database has no schedule.
+func (w *world) refusedSchedule(database string) {
+	w.t.Helper()
+	o := w.starter("schedule", "describe", "--database", database)
+	assert.Equal(w.t, failure.ExitNotFound, o.status, o.out)
+}
+
+// listed waits until the server lists the schedules of a database: what it lists
+// lags behind what it has.
+func (w *world) listed(database string) {
+	w.t.Helper()
+	c := w.client()
+	eventually(w.t, "the schedule is listed", func() bool {
+		all, err := app.Databases(w.t.Context(), c)
+		require.NoError(w.t, err)
+		for _, name := range all {
+			if name == database {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// A cron workflow and a schedule never start the same backups.
+func TestFleetBesideACronWorkflow(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, shared.HostPort())
+	var cron cronDoc
+	w.do(&cron, "cron", "--schedule", "0 3 1 1 *")
+	text := fmt.Sprintf("fleet: %s\ndefaults: {host: db1, schedule: '@daily'}\ndatabases: [{name: %s}, {name: %s-b}]\n", w.name(), w.name(), w.name())
+	d := w.apply(failure.ExitPartly, text, "--yes")
+	assert.Equal(t, []string{"conflict backup " + w.name(), "create backup " + w.name() + "-b"}, d.did())
+	assert.Contains(t, d.Steps[0].Hint, "starter stop --cron --database "+w.name())
+	w.refusedSchedule(w.name())
+	w.do(&struct{}{}, "stop", "--cron")
+	assert.Equal(t, []string{"create backup " + w.name()}, w.apply(failure.ExitDone, text, "--yes").did())
+	w.apply(failure.ExitDone, text, "--yes")
+}
+
+// Several people apply the same file at once: each ends well, and each database
+// has the one schedule.
+func TestFleetAppliedByManyAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, shared.HostPort())
+	text := fmt.Sprintf("fleet: %s\ndefaults: {host: db1, schedule: '@daily'}\ndatabases:\n", w.name())
+	for i := range 20 {
+		text += fmt.Sprintf("  - {name: %s-%d}\n", w.name(), i)
+	}
+	path := filepath.Join(w.dir, "fleet.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	var all sync.WaitGroup
+	outcomes := make([]outcome, 3)
+	for i := range outcomes {
+		all.Go(func() { outcomes[i] = w.starter("apply", "-f", path, "--yes") })
+	}
+	all.Wait()
+	for _, o := range outcomes {
+		assert.Equal(t, failure.ExitDone, o.status, "%s%s", o.out, o.errOut)
+	}
+	assert.Equal(t, 20, w.apply(failure.ExitDone, text, "--yes").Summary["unchanged"])
+}
