@@ -313,14 +313,21 @@ func scheduleError(cron string, err error) error {
 	return Unreachable(err)
 }
 
-// Unreachable types an error of a call to the server that got no answer, or one
-// that cannot be decrypted.
+// Unreachable types an error of a call to the server that got no answer, one that
+// the server does not let this client make, or one that cannot be decrypted.
 func Unreachable(err error) error {
-	if err == nil || failure.Of(err) == failure.TemporalUnreachable || failure.Of(err) == failure.Payload {
+	switch failure.Of(err) {
+	case failure.TemporalUnreachable, failure.TemporalDenied, failure.Payload:
 		return err
+	}
+	if err == nil {
+		return nil
 	}
 	if text, refused := codec.Refused(err); refused {
 		return failure.Errorf(failure.Payload, "%s", text)
+	}
+	if denied(err) {
+		return failure.Errorf(failure.TemporalDenied, "Temporal does not let this client do that: %w", err)
 	}
 	var unavailable *serviceerror.Unavailable
 	var deadline *serviceerror.DeadlineExceeded

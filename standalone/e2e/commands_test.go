@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"canvasback/internal/app"
 )
 
 // class says what the test of the documents does with a kind of command.
@@ -37,6 +39,7 @@ var classes = []class{
 	{pattern: like(`go test \./internal/\w+ -run \w+ .*`), not: "it takes an hour", check: testIsThere},
 	{pattern: like(`go test \./internal/[\w/]+ -run '\^\$' -bench \w+ -benchtime \d+x`), not: "it takes minutes", check: benchmarkIsThere},
 	{pattern: like(`temporal server start-dev .*`), not: "a program of Temporal's; the test has a server of its own", check: nothingToCheck},
+	{pattern: like(`temporal operator (namespace|search-attribute) create .*`), not: "a program of Temporal's; the tests of attributes do the same", check: attributesAreOurs},
 
 	// What is run.
 	{pattern: like(`(bin/)?starter [^|;&]*`)},
@@ -98,6 +101,24 @@ func executable(name string) func(*testing.T, shown) {
 	}
 }
 
+var attributePattern = regexp.MustCompile(`--name (\w+) --type (\w+)`)
+
+// attributesAreOurs looks for the search attributes that a command makes.
+func attributesAreOurs(t *testing.T, s shown) {
+	made := map[string]string{}
+	for _, m := range attributePattern.FindAllStringSubmatch(s.text, -1) {
+		made[m[1]] = m[2]
+	}
+	if len(made) == 0 {
+		return
+	}
+	want := map[string]string{}
+	for name, kind := range app.AttributeTypes {
+		want[name] = kind.String()
+	}
+	assert.Equal(t, want, made, "%s", s)
+}
+
 var flagPattern = regexp.MustCompile(`(?:^|\s)--?([a-z][a-z-]*)`)
 
 // standaloneFlags looks for the flags in the source that defines them.
@@ -146,6 +167,7 @@ func benchmarkIsThere(t *testing.T, s shown) {
 // TestCommandsInTheText holds what the documents name in passing to the help
 // of the programs: the command is there, and so are its flags.
 func TestCommandsInTheText(t *testing.T) {
+	t.Parallel()
 	bin := programs(t)
 	helps := map[string]string{}
 	help := func(args ...string) (string, bool) {

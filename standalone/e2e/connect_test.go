@@ -230,6 +230,12 @@ func TestAPIKeys(t *testing.T) {
 		w.do(&struct{}{}, "schedule", "delete")
 		assert.NotContains(t, worker.said(), right)
 	})
+	t.Run("one that may only read", func(t *testing.T) {
+		w := newWorld(t, s.HostPort())
+		w.env = using(keys.sign(tomorrow, "default:read"))
+		assert.False(t, w.status().Worker)
+		assert.Contains(t, w.refused(failure.TemporalDenied, "schedule", "create", "--schedule", "0 3 * * *"), "does not let this client do that")
+	})
 	t.Run("a namespace that is not there", func(t *testing.T) {
 		w := newWorld(t, s.HostPort())
 		w.env = using(keys.sign(tomorrow, "nowhere:write"))

@@ -18,6 +18,7 @@ var bare = []string{"README.md", "docs/setup.md", "examples/node-service/README.
 // their order, but for those that are on the list of what is not run. Each
 // succeeds, and says what is shown.
 func TestCommandsOfTheDocuments(t *testing.T) {
+	t.Parallel()
 	for _, document := range documents(t) {
 		commands := commandsOf(t, document)
 		commands = slices.DeleteFunc(commands, func(c shown) bool {
@@ -29,6 +30,7 @@ func TestCommandsOfTheDocuments(t *testing.T) {
 			continue
 		}
 		t.Run(document, func(t *testing.T) {
+			t.Parallel()
 			s := newSandbox(t)
 			if !slices.Contains(bare, document) {
 				s.settled()

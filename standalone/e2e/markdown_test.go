@@ -25,7 +25,7 @@ func (s shown) String() string { return fmt.Sprintf("%s:%d: %s", s.document, s.l
 
 // other are the languages of blocks that hold no commands; "" are answers of
 // programs.
-var other = []string{"", "yaml", "json", "js", "go", "python", "mermaid", "sql"}
+var other = []string{"", "yaml", "json", "js", "go", "python", "mermaid", "sql", "ini", "toml"}
 
 // ours begins a line that is a command wherever it stands.
 var ours = regexp.MustCompile(`^ *(\$ |(bin/)?(starter [a-z]|worker --[a-z])|go (run|build|test) |docker |node \S+\.mjs|npm |curl |temporal server)`)

@@ -20,7 +20,7 @@ import (
 func (w *world) finished(r runDoc) *repo.Manifest {
 	w.t.Helper()
 	var s statusDoc
-	eventually(w.t, "the run ends", func() bool { s = w.status(); return s.Last != nil && s.Last.RunID == r.RunID })
+	within(w.t, 10*time.Minute, "the run ends", func() bool { s = w.status(); return s.Last != nil && s.Last.RunID == r.RunID })
 	require.Equal(w.t, "verified", s.Last.State, s.Last.Error)
 	return w.manifest(s.Last.Backup)
 }

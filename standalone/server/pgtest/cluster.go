@@ -42,7 +42,8 @@ type Cluster struct {
 	copies             atomic.Int64
 }
 
-// Start makes a cluster in a temporary directory and sets the schemas up. The
+// Start makes a cluster in a temporary directory, in memory where there is room,
+// and sets the schemas up. The
 // cluster does not survive a loss of power: it does not wait for the disk.
 func Start(ctx context.Context) (*Cluster, error) {
 	c := &Cluster{password: rand.Text()}
@@ -72,7 +73,7 @@ func (c *Cluster) start(ctx context.Context) error {
 	if c.as, err = unprivileged(); err != nil {
 		return err
 	}
-	if c.dir, err = os.MkdirTemp("", "canvasback-postgres-"); err != nil {
+	if c.dir, err = os.MkdirTemp(inMemory(), "canvasback-postgres-"); err != nil {
 		return fmt.Errorf("pgtest: %w", err)
 	}
 	if c.as != nil {
