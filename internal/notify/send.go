@@ -13,6 +13,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -197,9 +199,18 @@ func conceal(text, secret string) string {
 			parts = append(parts, u.User.Username(), password)
 		}
 	}
+	// The long ones first: a short one may be a part of one.
+	slices.SortFunc(parts, func(a, b string) int { return len(b) - len(a) })
 	for _, part := range parts {
-		if len(part) >= 4 {
+		switch {
+		case len(part) >= 4:
 			text = strings.ReplaceAll(text, part, "...")
+		case strings.Trim(part, "/") != "":
+			// As letters it may be in any word: it goes where it stands as a part of a URL.
+			alone := regexp.MustCompile(`([/?&=@:#"]|^)` + regexp.QuoteMeta(part) + `([/?&=@:#"\s,.]|$)`)
+			for range 2 { // matches share what stands between them
+				text = alone.ReplaceAllString(text, "$1...$2")
+			}
 		}
 	}
 	return text

@@ -243,3 +243,16 @@ func TestConceal(t *testing.T) {
 		assert.Contains(t, got, "hc.example")
 	}
 }
+
+// Parts of a few bytes are hidden where they stand as parts of a URL, and leave
+// words alone.
+func TestConcealOfShortParts(t *testing.T) {
+	const u = "https://me:pw@hc.example:8443/ab/z9?k=xy#q"
+	got := conceal(`Post "https://me:pw@hc.example:8443/ab/z9?k=xy#q": ab-sent, /ab/z9, "z9" and xyz of hc.example:8443`, u)
+	for _, secret := range []string{"me:", "pw", "/ab", "z9", "=xy", "#q"} {
+		assert.NotContains(t, got, secret)
+	}
+	assert.Contains(t, got, "ab-sent")
+	assert.Contains(t, got, "xyz of hc.example:8443")
+	assert.Equal(t, "see /......", conceal("see /ab/ab/z9?k=xy", "https://hc.example/ab/z9?k=xy"))
+}
