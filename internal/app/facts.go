@@ -79,6 +79,9 @@ func endedFacts(ctx context.Context, c client.Client, database string, info *wor
 	if e.Started.IsZero() {
 		e.Started = timeOf(info.GetStartTime())
 	}
+	if spec, ok := specOfMemo(info.GetMemo().GetFields()[specMemo]); ok {
+		e.Host = spec.Host
+	}
 	result, err := resultOf[job.BackupResult](ctx, c, run)
 	if err != nil {
 		err = RunError(ctx, TaskBackup.Of(database), err)

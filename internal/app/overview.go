@@ -54,6 +54,9 @@ func Overview(ctx context.Context, c client.Client, q Query) ([]health.Database,
 	if err != nil {
 		return nil, err
 	}
+	if err := o.configured(ctx, statuses); err != nil {
+		return nil, err
+	}
 	if err := o.hosts(ctx, statuses); err != nil {
 		return nil, err
 	}
@@ -86,12 +89,31 @@ func (o *overview) find(ctx context.Context) error {
 	if err := o.read(ctx, running); err != nil {
 		return err
 	}
-	for host, p := range o.pulses {
-		for _, d := range p.Databases {
+	for _, host := range o.configuring() {
+		for _, d := range o.pulses[host].Databases {
 			o.names[d.Name] = host
 		}
 	}
 	return o.runs(ctx)
+}
+
+// configuring are the hosts with a pulse, in the order of what they say of a
+// database that more than one of them has in its configuration and of which
+// nothing else says where it is: the host that is asked about comes last and is
+// believed, else the first by name.
+func (o *overview) configuring() []string {
+	all := slices.Sorted(maps.Keys(o.pulses))
+	slices.Reverse(all)
+	slices.SortStableFunc(all, func(a, b string) int {
+		switch o.query.Host {
+		case a:
+			return 1
+		case b:
+			return -1
+		}
+		return 0
+	})
+	return all
 }
 
 // runs finds the newest run of every database by a few long lists instead of two
@@ -176,6 +198,52 @@ func (o *overview) ask(ctx context.Context) (map[string]*Status, error) {
 		return nil
 	})
 	return statuses, err
+}
+
+// configured finds the hosts of databases that were asked for by name and of which
+// Temporal knows nothing: those whose workers say that they have them.
+func (o *overview) configured(ctx context.Context, statuses map[string]*Status) error {
+	var unknown []*Status
+	for _, s := range statuses {
+		if !s.Facts.Known() {
+			unknown = append(unknown, s)
+		}
+	}
+	if len(unknown) == 0 || len(o.query.Databases) == 0 {
+		return nil
+	}
+	if err := o.read(ctx, []string{o.query.Otherwise}); err != nil {
+		return err
+	}
+	unknown = slices.DeleteFunc(unknown, func(s *Status) bool { return o.has(s.Spec.Host, s.Spec.Database) })
+	if len(unknown) == 0 {
+		return nil
+	}
+	running, err := hosts(ctx, o.client)
+	if err != nil {
+		return err
+	}
+	if err := o.read(ctx, running); err != nil {
+		return err
+	}
+	for _, s := range unknown {
+		for _, host := range o.configuring() {
+			if o.has(host, s.Spec.Database) {
+				s.Spec.Host = host
+			}
+		}
+	}
+	return nil
+}
+
+// has says whether the worker of a host says that it has the database.
+func (o *overview) has(host, database string) bool {
+	p := o.pulses[host]
+	if p == nil {
+		return false
+	}
+	_, found := p.Database(database)
+	return found
 }
 
 // hosts looks at the workers of the hosts that the databases are on.

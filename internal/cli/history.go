@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,7 +27,7 @@ func newHistoryCommand(a *app) *cobra.Command {
 		Long: `Show the runs of a database's backups that ended last, the newest first: when each
 began, how it ended, by which rule the copy was accepted in how many attempts, how long
 it took and how large the backup is, with a bar of each beside the others, and why it
-failed. Temporal remembers runs for as long as its retention says; 'starter list' shows
+failed; and on which host, where the database has moved. Temporal remembers runs for as long as its retention says; 'starter list' shows
 the backups that are stored.`,
 		Example: `  starter history --database shop
   starter history --database shop --limit 100 --json`,
@@ -73,8 +74,10 @@ func (p painter) history(database string, runs []historyDoc, ascii bool) error {
 		return err
 	}
 	var longest, largest float64
+	moved := false // the runs are of more than one host
 	for _, r := range runs {
 		longest, largest = max(longest, r.Seconds), max(largest, float64(r.Bytes))
+		moved = moved || r.Host != runs[0].Host
 	}
 	rows := make([][]cell, 0, len(runs))
 	for _, r := range runs {
@@ -98,9 +101,16 @@ func (p painter) history(database string, runs []historyDoc, ascii bool) error {
 		if r.Backup != "" {
 			row[6], row[7] = cell{text: human.Bytes(r.Bytes)}, cell{bar(float64(r.Bytes), largest, ascii), dim}
 		}
+		if moved {
+			row = slices.Insert(row, 1, cell{text: r.Host})
+		}
 		rows = append(rows, row)
 	}
-	return p.table([]string{"STARTED (UTC)", "OUTCOME", "RULE", "TRIES", "TIME", "", "SIZE", "", "BACKUP", "ERROR"}, rows)
+	header := []string{"STARTED (UTC)", "OUTCOME", "RULE", "TRIES", "TIME", "", "SIZE", "", "BACKUP", "ERROR"}
+	if moved {
+		header = slices.Insert(header, 1, "HOST")
+	}
+	return p.table(header, rows)
 }
 
 func firstLine(s string) string {

@@ -58,3 +58,19 @@ STARTED (UTC)        OUTCOME   RULE  TRIES  TIME            SIZE               B
 2026-11-20 03:00:00  canceled               1s    #
 `, "\n"), out.String())
 }
+
+// A database that has moved shows where each run was.
+func TestHistoryTableOfTwoHosts(t *testing.T) {
+	at := time.Date(2026, 11, 23, 3, 0, 0, 0, time.UTC)
+	runs := []historyDoc{
+		{health.Ended{Status: "completed", State: "verified", Started: at, Backup: "b2", Rule: "A", Attempts: 1, Bytes: 1 << 30, Host: "db2"}, 30},
+		{health.Ended{Status: "completed", State: "verified", Started: at.AddDate(0, 0, -1), Backup: "b1", Rule: "A", Attempts: 1, Bytes: 1 << 30, Host: "db1"}, 30},
+	}
+	var out bytes.Buffer
+	require.NoError(t, painter{w: &out}.history("shop", runs, true))
+	assert.Equal(t, strings.TrimLeft(`
+STARTED (UTC)        HOST  OUTCOME   RULE  TRIES  TIME            SIZE               BACKUP  ERROR
+2026-11-23 03:00:00  db2   verified  A     1      30s   ########  1.0 GiB  ########  b2
+2026-11-22 03:00:00  db1   verified  A     1      30s   ########  1.0 GiB  ########  b1
+`, "\n"), out.String())
+}

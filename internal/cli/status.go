@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -128,6 +129,9 @@ func (f *statusFlags) ask(a *app, c client.Client) ([]statusDoc, error) {
 	}
 	all := make([]statusDoc, 0, len(found))
 	for _, d := range found {
+		if f.database != "" && !d.Known() {
+			return nil, unknownDatabase(a, c, d.Name)
+		}
 		doc := newStatusDoc(d, a.now())
 		if f.repository != "" {
 			if doc.Evidence, err = lastEvidence(f.repository, d.Name); err != nil {
@@ -137,6 +141,28 @@ func (f *statusFlags) ask(a *app, c client.Client) ([]statusDoc, error) {
 		all = append(all, doc)
 	}
 	return all, nil
+}
+
+// unknownDatabase says which databases there are.
+func unknownDatabase(a *app, c client.Client, name string) error {
+	all, err := backups.Overview(a.ctx, c, backups.Query{})
+	if err != nil {
+		return err
+	}
+	const shown = 10
+	var names []string
+	for _, d := range all {
+		names = append(names, d.Name)
+	}
+	slices.Sort(names)
+	known := "no database at all is known there"
+	if len(names) > 0 {
+		known = "known are " + strings.Join(names[:min(len(names), shown)], ", ")
+	}
+	if more := len(names) - shown; more > 0 {
+		known += fmt.Sprintf(" and %d more", more)
+	}
+	return failure.Errorf(failure.UnknownDatabase, "no database %q: no schedule, no run and no worker knows of it; %s", name, known)
 }
 
 func newStatusDoc(d health.Database, now time.Time) statusDoc {

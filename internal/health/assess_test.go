@@ -309,3 +309,24 @@ func TestTurnWithoutAWorker(t *testing.T) {
 	d.Worker.Heard = now
 	assert.Empty(t, stuckRun(&d, now).Text)
 }
+
+func TestKnown(t *testing.T) {
+	nothing := func() Database { return Database{Name: "shpo", Temporal: &Temporal{Begins: ByHand}} }
+	d := nothing()
+	assert.False(t, d.Known())
+	for name, change := range map[string]func(d *Database){
+		"a schedule":                 func(d *Database) { d.Temporal.Begins = BySchedule },
+		"a run at work":              func(d *Database) { d.Temporal.Run = working() },
+		"a run that ended":           func(d *Database) { d.Temporal.Last = &Ended{} },
+		"a drill":                    func(d *Database) { d.Temporal.Drill = &Drills{} },
+		"a worker that has it":       func(d *Database) { d.Backups = &job.PulseDatabase{} },
+		"a worker that does not say": func(d *Database) { d.Worker.Polls = true },
+		"Temporal does not answer":   func(d *Database) { d.Temporal = nil },
+	} {
+		d := nothing()
+		change(&d)
+		assert.True(t, d.Known(), name)
+	}
+	d.Worker = Worker{Polls: true, Heard: ago(time.Second)}
+	assert.False(t, d.Known(), "a worker that says what it has, and this is not of it")
+}

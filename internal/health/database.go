@@ -63,6 +63,19 @@ type Temporal struct {
 	Drill    *Drills       `json:"drill,omitempty"`
 }
 
+// Known tells whether Temporal knows of the database at all: something starts its
+// backups or drills, or one was made that it remembers.
+func (t *Temporal) Known() bool {
+	return t.Begins != ByHand || t.Run != nil || t.Last != nil || t.Drill != nil
+}
+
+// Known tells whether anything knows of the database: Temporal, or a worker. Where
+// Temporal was not heard, or the worker that asks for its host's work never says
+// what it has, that cannot be told, and it is taken for known.
+func (d *Database) Known() bool {
+	return d.Backups != nil || d.Temporal == nil || d.Temporal.Known() || d.Worker.Polls && d.Worker.Heard.IsZero()
+}
+
 // Run is one at work.
 type Run struct {
 	WorkflowID string        `json:"workflow_id"`
@@ -94,6 +107,7 @@ type Ended struct {
 	Ended      time.Time `json:"ended"`
 	Error      string    `json:"error,omitempty"`
 	Kind       string    `json:"kind,omitempty"` // of the failure
+	Host       string    `json:"host,omitempty"` // whose worker the run was for
 	// The rest is of the backup that it made.
 	Backup   string `json:"backup,omitempty"` // its ID
 	State    string `json:"state,omitempty"`

@@ -175,12 +175,23 @@ func (w *Watch) assess(now time.Time) health.Report {
 		r.Databases = append(r.Databases, health.Reported{Database: d, Problems: health.Assess(d, now)})
 	}
 	for i := range r.Pulse.Databases {
-		facts(r.Pulse.Databases[i].Name, &r.Pulse.Databases[i])
+		if !w.elsewhere(r.Pulse.Databases[i].Name) {
+			facts(r.Pulse.Databases[i].Name, &r.Pulse.Databases[i])
+		}
 	}
 	for _, name := range w.asked.strangers {
 		facts(name, nil)
 	}
 	return r
+}
+
+// elsewhere tells a database of this host's configuration whose schedule asks
+// another host for its backups, and whose worker is there and has it: one that
+// moved. That worker tells how it stands, by its own repository; what this host's
+// has of it grows old, and is no reason to call for anyone. mu is held.
+func (w *Watch) elsewhere(name string) bool {
+	d := w.asked.databases[name]
+	return d.Host != "" && d.Host != w.o.Config.Host && d.Worker.Polls && d.Backups != nil
 }
 
 // silence says why Temporal is not heard of; empty: it was not asked for long

@@ -19,6 +19,7 @@ import (
 
 	"canvasback/internal/config"
 	"canvasback/internal/health"
+	"canvasback/internal/job"
 	"canvasback/internal/repo"
 	"canvasback/internal/vfs"
 	"canvasback/internal/vfs/vfstest"
@@ -416,4 +417,27 @@ func TestGrowth(t *testing.T) {
 	close := of(1, 1000)
 	close[1].Started = close[0].Started.Add(time.Minute)
 	assert.Zero(t, growth(close), "a minute says nothing of a day")
+}
+
+// A database that moved is told of by the worker of its new host, once that has
+// it, and by this one for as long as it has not.
+func TestDatabaseThatMovedAway(t *testing.T) {
+	w := newWorld(t)
+	var clock atomic.Pointer[time.Time]
+	set(&clock, time.Now())
+	watch := w.watch(&clock)
+	moved := health.Database{Name: "shop", Host: "db2", Temporal: &health.Temporal{Begins: health.BySchedule}}
+	reported := func() int {
+		watch.answered(&answered{databases: map[string]health.Database{"shop": moved}}, nil)
+		watch.refresh()
+		return len(watch.Report().Databases)
+	}
+	assert.Equal(t, 1, reported(), "nobody else is there")
+	moved.Worker.Polls = true
+	assert.Equal(t, 1, reported(), "the other worker does not have it")
+	moved.Backups = &job.PulseDatabase{Name: "shop"}
+	assert.Zero(t, reported())
+	assert.Len(t, watch.Report().Pulse.Databases, 1, "it is in the configuration still")
+	moved.Worker.Polls = false
+	assert.Equal(t, 1, reported(), "the other worker is gone")
 }

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -12,10 +13,13 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 
 	"canvasback/internal/app"
+	"canvasback/internal/cli"
 	"canvasback/internal/failure"
+	"canvasback/internal/job"
 )
 
 // applyDoc is what apply prints.
@@ -219,4 +223,90 @@ func TestFleetAppliedByManyAtOnce(t *testing.T) {
 		assert.Equal(t, failure.ExitDone, o.status, "%s%s", o.out, o.errOut)
 	}
 	assert.Equal(t, 20, w.apply(failure.ExitDone, text, "--yes").Summary["unchanged"])
+}
+
+// moveTo is the fleet file with the world's database on a host.
+func (w *world) moveTo(host string, args ...string) applyDoc {
+	text := fmt.Sprintf("fleet: %s\ndatabases: [{name: %s, host: %s, schedule: '0 3 1 1 *'}]\n", w.name(), w.name(), host)
+	return w.apply(failure.ExitDone, text, append(args, "--yes")...)
+}
+
+// A database that moves to another host, whose worker has the same repository:
+// the run at work ends where it began, the next one is on the new host, and the
+// history and the backups stay. Both workers have it in their configuration.
+func TestFleetMovesADatabase(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, shared.HostPort())
+	w.createLarge(8 << 20)
+	second := w.host + "-two"
+	w.startWorker("--config", w.slow("4MB"))
+	w.startWorker("--database", w.name()+"="+w.database, "--repository", w.repository, "--host", second)
+	w.waitForWorker()
+	w.moveTo(w.host)
+	var old runDoc
+	w.do(&old, "schedule", "trigger")
+	w.copied(1)
+
+	d := w.moveTo(second)
+	require.Equal(t, []string{"move backup " + w.name() + " host:" + w.host + "->" + second}, d.did())
+	assert.Contains(t, d.Steps[0].Why, "ends on host "+w.host+" first")
+	assert.Equal(t, second, w.status().Host, "two workers have it: the schedule's counts")
+	w.refused(failure.Busy, "schedule", "trigger")
+	first := w.finished(old)
+	var fresh runDoc
+	w.do(&fresh, "schedule", "trigger")
+	last := w.finished(fresh)
+	queue := func(r runDoc) string {
+		run, err := w.client().DescribeWorkflowExecution(t.Context(), r.WorkflowID, r.RunID)
+		require.NoError(t, err)
+		return run.GetExecutionConfig().GetTaskQueue().GetName()
+	}
+	assert.Equal(t, job.Queue(w.host), queue(old))
+	assert.Equal(t, job.Queue(second), queue(fresh))
+	var runs []struct{ Backup, Host string }
+	eventually(t, "both runs are remembered", func() bool { w.do(&runs, "history"); return len(runs) == 2 })
+	assert.Equal(t, []struct{ Backup, Host string }{{last.ID, second}, {first.ID, w.host}}, runs)
+	var out, errOut bytes.Buffer
+	status := cli.Main(t.Context(), []string{"list", "--repository", w.repository, "--database", w.name()}, strings.NewReader(""), &out, &errOut)
+	require.Equal(t, failure.ExitDone, status, &errOut)
+	for _, id := range []string{first.ID, last.ID} {
+		assert.Contains(t, out.String(), id)
+	}
+	assert.Empty(t, w.staged())
+}
+
+// A run that waits for a host that is gone would hold up the backups on the next
+// one for most of a day.
+func TestFleetMovesADatabaseFromAHostThatIsGone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, shared.HostPort())
+	w.create()
+	w.startWorker()
+	w.waitForWorker()
+	w.moveTo(w.host + "-gone")
+	var stuck, fresh runDoc
+	w.do(&stuck, "schedule", "trigger")
+	d := w.moveTo(w.host)
+	require.Equal(t, 1, d.Done)
+	assert.Contains(t, d.Steps[0].Why, stuck.WorkflowID)
+	eventually(t, "the schedule knows that its run has ended", func() bool {
+		o := w.starter("schedule", "trigger", "--database", w.name(), "--json")
+		return o.status == failure.ExitDone && json.Unmarshal([]byte(o.out), &fresh) == nil
+	})
+	w.finished(fresh)
+	info, err := w.client().DescribeWorkflowExecution(t.Context(), stuck.WorkflowID, stuck.RunID)
+	require.NoError(t, err)
+	assert.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED, info.GetWorkflowExecutionInfo().GetStatus())
+}
+
+// A database that nothing knows of is not found, and named ones are.
+func TestStatusOfAnUnknownDatabase(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, shared.HostPort())
+	w.moveTo(w.host)
+	w.status()
+	o := w.starter("status", "--database", w.name()+"-typo")
+	assert.Equal(t, failure.ExitNotFound, o.status, o.out)
+	assert.Contains(t, o.errOut, `no database "`+w.name()+`-typo"`)
+	assert.Contains(t, o.errOut, "known are ")
 }

@@ -53,6 +53,9 @@ func (s told) problem(kind string) health.Problem {
 func (w *world) told(ahead time.Duration, flags ...string) told {
 	w.t.Helper()
 	o := w.starterAt(w.t.Context(), ahead, append([]string{"status", "--json", "--database", w.name()}, flags...)...)
+	if o.status == failure.ExitNotFound {
+		return told{exit: o.status} // nothing knows of the database yet
+	}
 	var all []told
 	require.NoError(w.t, json.Unmarshal([]byte(o.out), &all), "%s%s", o.out, o.errOut)
 	require.Len(w.t, all, 1)
