@@ -122,10 +122,11 @@ func (r *Repo) freeGone(gone string) error {
 	return syncDir(r.fs, filepath.Dir(gone))
 }
 
-// removeTree removes a directory or file, a manifest before the rest.
+// removeTree removes a directory or file, a manifest before the rest. What has
+// the manifest's name and is a directory is none.
 func removeTree(fsys vfs.FS, path string) error {
 	err := removeIfThere(fsys, filepath.Join(path, manifestName))
-	if err != nil && !errors.Is(err, syscall.ENOTDIR) {
+	if err != nil && !errors.Is(err, syscall.ENOTDIR) && !isDirectory(err) {
 		return err
 	}
 	if err := vfs.RemoveAll(fsys, path); err != nil {
@@ -135,10 +136,19 @@ func removeTree(fsys vfs.FS, path string) error {
 }
 
 func removeIfThere(fsys vfs.FS, path string) error {
-	if err := fsys.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return writeError(err, "remove %s", path)
+	err := fsys.Remove(path)
+	switch {
+	case err == nil, errors.Is(err, fs.ErrNotExist):
+		return nil
+	case isDirectory(err):
+		return failure.Errorf(failure.RepoCorrupt, "remove %s: it is a directory: %w", path, err)
 	}
-	return nil
+	return writeError(err, "remove %s", path)
+}
+
+// isDirectory reports whether it was not a file that could not be removed.
+func isDirectory(err error) bool {
+	return errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, syscall.EEXIST)
 }
 
 // Sweep removes what interrupted runs left and returns the paths: staging

@@ -194,7 +194,8 @@ func writeError(err error, format string, args ...any) error {
 // foreign reports whether err says that something stands at a name that no
 // repository has there.
 func foreign(err error) bool {
-	return errors.Is(err, vfs.ErrLink) || errors.Is(err, vfs.ErrSpecial) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.EISDIR)
+	return errors.Is(err, vfs.ErrLink) || errors.Is(err, vfs.ErrSpecial) ||
+		errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.EISDIR) || errors.Is(err, fs.ErrExist)
 }
 
 func randomHex() string {
