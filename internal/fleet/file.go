@@ -85,7 +85,7 @@ func (f *File) check(d *config.Document, path string) error {
 	d.Require(f.Fleet == "" || config.ValidName(f.Fleet), "fleet", "%q is not a name: %s", f.Fleet, nameRule)
 	d.Require(f.Defaults.Host == "" || config.ValidHost(f.Defaults.Host), "defaults.host", "%q is not a host name", f.Defaults.Host)
 	d.Require(len(f.Databases) > 0, "databases", "missing: name at least one database")
-	bad := f.checkDefaults(d)
+	f.checkDefaults(d)
 	first := map[string]int{}
 	for i, db := range f.Databases {
 		at := fmt.Sprintf("databases[%d]", i)
@@ -99,34 +99,28 @@ func (f *File) check(d *config.Document, path string) error {
 		host := f.host(db)
 		d.Require(host != "", at+".host", "missing: name the host whose worker has the database, here or in defaults")
 		d.Require(db.Host == "" || config.ValidHost(db.Host), at+".host", "%q is not a host name", db.Host)
-		f.checkTimes(d, at, db, bad)
+		f.checkTimes(d, at, db)
 	}
 	return d.Report(path)
 }
 
 const nameRule = "lower-case letters, digits, dot, underscore and hyphen, beginning with a letter or digit, at most 64"
 
-// faulty tells what of the defaults is wrong, so that it is not said of each
-// database again.
-type faulty struct{ backup, drill bool }
-
-func (f *File) checkDefaults(d *config.Document) faulty {
-	var bad faulty
-	check := func(at string, t Times) bool {
-		return t.check(d, at, merge(t, Times{Schedule: new("@daily")}).spec())
-	}
-	bad.backup = !check("defaults", f.Defaults.Times)
+func (f *File) checkDefaults(d *config.Document) {
+	check := func(at string, t Times) { t.check(d, at, merge(t, Times{Schedule: new("@daily")}).spec()) }
+	check("defaults", f.Defaults.Times)
 	if drill := f.Defaults.Drill; drill != nil {
 		d.Require(!drill.Off, "defaults.drill.off", "only a database can say so: leave the drill out")
-		bad.drill = !check("defaults.drill", drill.Times)
+		check("defaults.drill", drill.Times)
 	}
-	return bad
 }
 
-func (f *File) checkTimes(d *config.Document, at string, db Database, bad faulty) {
+// checkTimes says of a database what is its own: what is wrong with the defaults
+// is said once.
+func (f *File) checkTimes(d *config.Document, at string, db Database) {
 	backup := f.backup(db)
 	d.Require(backup.Schedule != nil, at+".schedule", "missing: say when backups begin, here or in defaults")
-	if backup.Schedule != nil && !(bad.backup && db.Times == Times{}) {
+	if backup.Schedule != nil && db.Times != (Times{}) {
 		db.Times.check(d, at, backup.spec())
 	}
 	drill := f.drill(db)
@@ -134,35 +128,34 @@ func (f *File) checkTimes(d *config.Document, at string, db Database, bad faulty
 		return
 	}
 	d.Require(drill.Schedule != nil, at+".drill.schedule", "missing: say when drills begin, here or in defaults.drill")
-	own := Times{}
-	if db.Drill != nil {
-		own = db.Drill.Times
-	}
-	if drill.Schedule != nil && own != (Times{}) {
-		own.check(d, at+".drill", drill.spec())
+	if drill.Schedule != nil && db.Drill != nil && db.Drill.Times != (Times{}) {
+		db.Drill.Times.check(d, at+".drill", drill.spec())
 	}
 }
 
-// check notes what is wrong with times, of which t are those given at a place and
-// s all of them together. It returns whether nothing is.
-func (t Times) check(d *config.Document, at string, s app.Spec) bool {
-	jitter := t.Jitter == nil || *t.Jitter >= 0
-	d.Require(jitter, at+".jitter", "a time to put starts off by cannot be negative")
-	catchup := t.CatchupWindow == nil || *t.CatchupWindow >= config.Duration(10*time.Second)
-	d.Require(catchup, at+".catchup_window", "at least 10s, or left out for one interval of the schedule")
-	_, err := app.Overlap(s.Overlap)
-	overlap := err == nil || t.Overlap == nil
-	if err != nil {
-		d.Require(overlap, at+".overlap", "%s", err)
+// check notes what is wrong with the times given at a place, of which s is what
+// they make with what they leave out.
+func (t Times) check(d *config.Document, at string, s app.Spec) {
+	d.Require(t.Jitter == nil || *t.Jitter >= 0, at+".jitter", "a time to put starts off by cannot be negative")
+	d.Require(t.CatchupWindow == nil || *t.CatchupWindow >= config.Duration(shortestCatchup), at+".catchup_window",
+		"at least %s, or left out for one interval of the schedule", shortestCatchup)
+	if _, err := app.Overlap(s.Overlap); err != nil {
+		d.Require(t.Overlap == nil, at+".overlap", "%s", err)
 	}
-	s.Jitter, s.Catchup, s.Overlap = 0, 0, ""
-	err = s.Check()
-	when := err == nil || t.Schedule == nil && t.Timezone == nil
-	if !when {
+	if t.Schedule == nil && t.Timezone == nil {
+		return
+	}
+	if s.Cron == "" {
+		d.Require(false, at+".schedule", "empty: a cron expression is wanted, such as '0 3 * * *'")
+		return
+	}
+	if err := (app.Spec{Cron: s.Cron, Timezone: s.Timezone}).Check(); err != nil {
 		d.Require(false, at+t.whenKey(), "%s", err)
 	}
-	return jitter && catchup && overlap && when
 }
+
+// shortestCatchup is what Temporal makes of a shorter catch-up window.
+const shortestCatchup = 10 * time.Second
 
 func (t Times) whenKey() string {
 	if t.Schedule == nil {
