@@ -26,6 +26,7 @@ import (
 	"canvasback/internal/failure"
 	"canvasback/standalone/server"
 	"canvasback/standalone/server/pgtest"
+	"canvasback/standalone/server/servertest"
 )
 
 // What all tests share: the worker's program and one server. Tests keep apart
@@ -69,9 +70,9 @@ func testAll(m *testing.M) int {
 		return 1
 	}
 	ctx := context.Background()
-	setting, err = newVariant(ctx, dir)
+	setting, err = servertest.New(ctx, dir)
 	defer func() {
-		if err := setting.close(); err != nil {
+		if err := setting.Close(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 		}
 	}()
@@ -105,7 +106,7 @@ func atOnce() error {
 }
 
 func startShared(ctx context.Context) (*server.Server, error) {
-	o, err := setting.options(ctx, server.Options{})
+	o, err := setting.Options(ctx, server.Options{})
 	if err != nil {
 		return nil, err
 	}

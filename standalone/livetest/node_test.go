@@ -17,10 +17,13 @@ import (
 	"canvasback/internal/engine"
 	live "canvasback/internal/livetest"
 	"canvasback/standalone/server"
+	"canvasback/standalone/server/pgtest"
+	"canvasback/standalone/server/servertest"
 )
 
 func TestMain(m *testing.M) {
 	engine.RunIfChild()
+	pgtest.RunIfTool()
 	os.Exit(m.Run())
 }
 
@@ -30,10 +33,15 @@ const runsInARow = 5
 // TestNodeServiceIsBackedUpThroughTemporal has every part as a process of its
 // own, as in production: the service, the worker and the starter.
 func TestNodeServiceIsBackedUpThroughTemporal(t *testing.T) {
-	temporal, err := server.Start(t.Context(), server.Options{NoUI: true})
+	dir := t.TempDir()
+	setting, err := servertest.New(t.Context(), dir)
+	t.Cleanup(func() { assert.NoError(t, setting.Close()) })
+	require.NoError(t, err)
+	options, err := setting.Options(t.Context(), server.Options{})
+	require.NoError(t, err)
+	temporal, err := server.Start(t.Context(), options)
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, temporal.Stop()) })
-	dir := t.TempDir()
 	repository := filepath.Join(dir, "backups")
 	require.NoError(t, os.Mkdir(repository, 0o755))
 	service := live.StartNode(t, filepath.Join(dir, "shop.duckdb"))
