@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,6 +12,7 @@ import (
 	"canvasback/internal/codec"
 	"canvasback/internal/config"
 	"canvasback/internal/failure"
+	"canvasback/internal/version"
 )
 
 // options are the flags.
@@ -21,6 +24,7 @@ type options struct {
 	cron       string
 	drillCron  string
 	timezone   string
+	listen     string
 	port       int
 	uiPort     int
 	noUI       bool
@@ -47,7 +51,10 @@ sample database that a second process keeps writing, and backs that up.
 
 Everything is kept below --data: backups in backups/, Temporal's state in a
 SQLite file, logs. SQLite is for one machine; for more, run Temporal itself and
-the worker of this repository.`
+the worker of this repository.
+
+Temporal and its UI listen on 127.0.0.1. With --listen others reach them too, and
+whoever does may start, stop and restore what he likes.`
 
 func newCommand(run func(o *options) error) *cobra.Command {
 	o := &options{}
@@ -72,13 +79,16 @@ func newCommand(run func(o *options) error) *cobra.Command {
 	f.StringVar(&o.cron, "cron", weekly, "`CRON` expression of the backups")
 	f.StringVar(&o.drillCron, "drill-cron", drillWeekly, "`CRON` expression of the restore drills; empty: never")
 	f.StringVar(&o.timezone, "timezone", "UTC", "`ZONE` of --cron and --drill-cron")
-	f.IntVar(&o.port, "port", 7233, "`PORT` of Temporal on 127.0.0.1, 0 for any")
-	f.IntVar(&o.uiPort, "ui-port", 8233, "`PORT` of the Web UI on 127.0.0.1, 0 for any")
+	f.StringVar(&o.listen, "listen", "127.0.0.1", "IPv4 `ADDRESS` of Temporal and the Web UI; they ask for no password and speak no TLS")
+	f.IntVar(&o.port, "port", 7233, "`PORT` of Temporal, 0 for any")
+	f.IntVar(&o.uiPort, "ui-port", 8233, "`PORT` of the Web UI, 0 for any")
 	f.BoolVar(&o.noUI, "no-ui", false, "leave the Web UI out")
 	f.BoolVar(&o.once, "once", false, "end after the first backup")
-	f.StringVar(&o.metrics, "metrics-address", "", "`HOST:PORT` of /metrics, /healthz and /readyz (default: the configuration's, or none; without HOST: loopback)")
+	f.StringVar(&o.metrics, "metrics-address", "", "`HOST:PORT` of /metrics, /healthz and /readyz (default: the configuration's, "+config.MetricsVariable+", or none; without HOST: loopback)")
 	f.StringVar(&o.codecKeys, "codec-key-file", "", codec.Usage)
 	f.StringVar(&o.logFormat, "log-format", "text", "`FORM` of the log files, text or json")
+	cmd.Version = version.OfBuild().Version
+	cmd.AddCommand(newVersionCommand())
 	cmd.SetUsageTemplate(cmd.UsageTemplate() + `
 Exit status: 0 done, 1 failed, 2 wrong usage or configuration, 4 the backup is bad,
 5 not found, 130 interrupted.
@@ -89,12 +99,24 @@ Exit status: 0 done, 1 failed, 2 wrong usage or configuration, 4 the backup is b
 // sample reports whether there is nothing of the user's to back up.
 func (o *options) sample() bool { return len(o.databases) == 0 && o.configFile == "" }
 
+// openTo warns of a server that others than this machine reach; empty: they do
+// not.
+func (o *options) openTo() string {
+	if ip, err := netip.ParseAddr(o.listen); err == nil && ip.IsLoopback() {
+		return ""
+	}
+	return fmt.Sprintf("--listen %s: Temporal and its UI are open to the network, without TLS and without a password: whoever reaches them can start and stop backups, and restore over what the configuration lets be restored", o.listen)
+}
+
 func (o *options) check() error {
 	if o.configFile != "" && (len(o.databases) > 0 || o.repository != "") {
 		return failure.Errorf(failure.Usage, "--config names the databases and the repository: leave --database and --repository out")
 	}
 	if o.logFormat != "text" && o.logFormat != "json" {
 		return failure.Errorf(failure.Usage, "--log-format %s: text or json is wanted", o.logFormat)
+	}
+	if ip, err := netip.ParseAddr(o.listen); err != nil || !ip.Is4() {
+		return failure.Errorf(failure.Usage, "--listen %s: an IPv4 address of this machine is wanted, such as 127.0.0.1", o.listen)
 	}
 	for _, p := range []struct {
 		flag string
@@ -114,11 +136,10 @@ func (o *options) check() error {
 // o.data is there.
 func (o *options) configuration() (*config.Config, error) {
 	cfg, err := o.configured()
-	if err == nil && o.metrics != "" {
-		cfg.Metrics.Address = o.metrics
-		err = cfg.Validate()
+	if err != nil {
+		return nil, err
 	}
-	return cfg, err
+	return cfg, cfg.Metrics.Settle(o.metrics, os.Getenv(config.MetricsVariable))
 }
 
 func (o *options) configured() (*config.Config, error) {

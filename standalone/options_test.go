@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -48,6 +49,8 @@ func TestMainRefusesWrongUsage(t *testing.T) {
 		{"a configuration and a database", []string{"--config", "x", "--database", "y"}, "--config names the databases and the repository: leave --database and --repository out", 2},
 		{"a log format", []string{"--log-format", "xml"}, "--log-format xml: text or json is wanted", 2},
 		{"a port that is none", []string{"--ui-port", "65536"}, "--ui-port 65536: a port is a number up to 65535", 2},
+		{"a name to listen on", []string{"--listen", "localhost"}, "--listen localhost: an IPv4 address of this machine is wanted, such as 127.0.0.1", 2},
+		{"a metrics address", []string{"--data", data, "--metrics-address", "9464"}, `--metrics-address: "9464" is not of the form HOST:PORT`, 2},
 		{"one port for both", []string{"--port", "9000", "--ui-port", "9000"}, "--port and --ui-port are both 9000", 2},
 		{"a file as data directory", []string{"--data", file}, "--data " + file, 2},
 		{"no such configuration", []string{"--data", data, "--config", filepath.Join(dir, "none.yaml")}, "none.yaml", 2},
@@ -98,10 +101,10 @@ func TestDataDir(t *testing.T) {
 
 func TestPortFailureNamesTheFlag(t *testing.T) {
 	err := portFailure(&server.PortError{Port: 8233, UI: true, Err: syscall.EADDRINUSE})
-	assert.EqualError(t, err, "--ui-port 8233: address already in use; name another port, or 0 for any")
+	assert.EqualError(t, err, "--ui-port 8233: address already in use")
 	err = portFailure(&server.PortError{Port: 7233, Err: syscall.EADDRINUSE})
-	assert.EqualError(t, err, "--port 7233: address already in use; name another port, or 0 for any")
-	assert.Equal(t, failure.ExitUsage, failure.Of(err).Exit)
+	assert.EqualError(t, err, "--port 7233: address already in use")
+	assert.Same(t, failure.PortTaken, failure.Of(err))
 	other := errors.New("other")
 	assert.Equal(t, other, portFailure(other))
 }
@@ -130,4 +133,22 @@ func TestReport(t *testing.T) {
   list       starter list --repository '/srv/my backups'
   restore    starter restore --repository '/srv/my backups' --database shop --backup 20261123T034600Z-i42-1f3a --target ./shop-restored.duckdb
 `, out.String())
+}
+
+func TestOpenTo(t *testing.T) {
+	for _, listen := range []string{"127.0.0.1", "127.0.0.5"} {
+		assert.Empty(t, (&options{listen: listen}).openTo())
+	}
+	for _, listen := range []string{"0.0.0.0", "192.0.2.1"} {
+		assert.Contains(t, (&options{listen: listen}).openTo(), "--listen "+listen+": Temporal and its UI are open to the network")
+	}
+}
+
+func TestVersion(t *testing.T) {
+	for args, want := range map[string]string{"--version": "standalone version devel\n", "version": "temporal server", "version --json": `"storage_copied": "`} {
+		var out, errOut bytes.Buffer
+		assert.Equal(t, failure.ExitDone, Main(t.Context(), strings.Fields(args), &out, &errOut), errOut.String())
+		assert.Contains(t, out.String(), want, args)
+		assert.Empty(t, errOut.String())
+	}
 }

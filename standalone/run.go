@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
 	sdklog "go.temporal.io/sdk/log"
 
@@ -28,10 +29,8 @@ import (
 // the exit status. Cancelling ctx stops everything in good order.
 func Main(ctx context.Context, args []string, out, errOut io.Writer) int {
 	began := false
-	cmd := newCommand(func(o *options) error {
-		began = true
-		return run(ctx, o, out, errOut)
-	})
+	cmd := newCommand(func(o *options) error { return run(ctx, o, out, errOut) })
+	cmd.PersistentPreRun = func(*cobra.Command, []string) { began = true }
 	cmd.SetArgs(args)
 	cmd.SetOut(out)
 	cmd.SetErr(errOut)
@@ -171,6 +170,7 @@ func (s *standalone) startServer(ctx context.Context, data *dataDir) error {
 	s.server, err = server.Start(ctx, server.Options{
 		CodecEndpoint: endpoint,
 		DBFile:        filepath.Join(data.path, server.FileName()),
+		Listen:        s.options.listen,
 		FrontendPort:  s.options.port,
 		UIPort:        s.options.uiPort,
 		NoUI:          s.options.noUI,
@@ -189,6 +189,10 @@ func (s *standalone) startServer(ctx context.Context, data *dataDir) error {
 		decrypt.Serve(s.keys, codec.Access{Origins: origins(s.server.UIAddress())}, s.log)
 	}
 	s.screen.server(s.server)
+	if open := s.options.openTo(); open != "" {
+		s.screen.warn(open)
+		s.log.Warn(open)
+	}
 	return nil
 }
 
@@ -224,7 +228,7 @@ func portFailure(err error) error {
 	if port.UI {
 		flag = "--ui-port"
 	}
-	return failure.Errorf(failure.Usage, "%s %d: %w; name another port, or 0 for any", flag, port.Port, port.Err)
+	return failure.Errorf(failure.PortTaken, "%s %d: %w", flag, port.Port, port.Err)
 }
 
 func (s *standalone) startWorker(ctx context.Context, runner *backup.Runner) error {

@@ -30,6 +30,8 @@ type screen struct {
 
 func (s *screen) line(format string, args ...any) { fmt.Fprintf(s.out, format+"\n", args...) }
 
+func (s *screen) warn(text string) { fmt.Fprintf(s.errOut, "canvasback: warning: %s\n", text) }
+
 func (s *screen) field(name, format string, args ...any) {
 	s.line("  %-10s "+format, append([]any{name}, args...)...)
 }

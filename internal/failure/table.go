@@ -48,6 +48,7 @@ var (
 	Hook                = &Kind{Name: "Hook", Retry: true, Exit: ExitFailed, Hint: "look at the owner's hook, or set checkpoint.on_error or hold.on_error to continue"}
 	Engine              = &Kind{Name: "Engine", Retry: true, Exit: ExitFailed, Hint: "the verifying child process could not run here: check memory and the temporary directory"}
 	InvalidConfig       = &Kind{Name: "InvalidConfig", Retry: false, Exit: ExitUsage, Hint: "mend the configuration file and start again"}
+	PortTaken           = &Kind{Name: "PortTaken", Retry: true, Exit: ExitFailed, Hint: "stop what listens there ('ss -ltnp' shows it), or name another port, 0 for any"}
 	BadSchedule         = &Kind{Name: "BadSchedule", Retry: false, Exit: ExitUsage, Hint: "a cron expression has five fields, such as '0 3 * * *'; a time zone is a name such as Europe/Amsterdam"}
 	TemporalUnreachable = &Kind{Name: "TemporalUnreachable", Retry: true, Exit: ExitFailed, Hint: "start Temporal, or point TEMPORAL_ADDRESS (or the profile) at it; 'backup --local' and 'restore' need none"}
 	TemporalTLS         = &Kind{Name: "TemporalTLS", Retry: false, Exit: ExitFailed, Hint: "make this client's TLS settings (TEMPORAL_TLS..., or tls of the profile) and the server's agree; see docs/temporal-server.md"}
@@ -81,7 +82,7 @@ var Kinds = []*Kind{
 	OutOfTime, OwnerStopped, Network, WrongKey, ManyNames, Busy,
 	RepoMissing, RepoNotWritable, RepoFull, RepoOverlap, RepoCorrupt, UnknownBackup, UnknownTable, Reading, BlastRadius, PlanChanged, UnknownDatabase,
 	BackupBad, NotExtracted, VerifyTimeout, VerifyMemory, DrillFailed,
-	Hook, Engine, InvalidConfig, BadSchedule, TemporalUnreachable, TemporalTLS, TemporalDenied, NoNamespace, Payload, NoWorker, ScheduleConflict, NoSchedule, SetUp, ObjectiveMissed, RunFailed,
+	Hook, Engine, InvalidConfig, PortTaken, BadSchedule, TemporalUnreachable, TemporalTLS, TemporalDenied, NoNamespace, Payload, NoWorker, ScheduleConflict, NoSchedule, SetUp, ObjectiveMissed, RunFailed,
 	TargetExists, TargetInUse, TargetBad,
 	BadInput, Usage, Interrupted, Unexpected,
 }

@@ -30,6 +30,7 @@ type Info struct {
 	Copied   string `json:"storage_copied"`
 	Driver   string `json:"duckdb_driver,omitempty"`
 	SDK      string `json:"temporal_sdk,omitempty"`
+	Server   string `json:"temporal_server,omitempty"` // of the one inside standalone
 	Go       string `json:"go"`
 	Platform string `json:"platform"`
 }
@@ -72,6 +73,8 @@ func (i *Info) fromBuild(b *debug.BuildInfo) {
 			i.Driver = dep.Version
 		case "go.temporal.io/sdk":
 			i.SDK = dep.Version
+		case "go.temporal.io/server":
+			i.Server = dep.Version
 		}
 	}
 	for _, s := range b.Settings {
@@ -94,7 +97,7 @@ func (i Info) Write(w io.Writer) error {
 	for _, line := range [][2]string{
 		{"canvasback", i.Version}, {"revision", revision}, {"engine", i.Engine},
 		{"verifies storage", i.Verified}, {"copies storage", i.Copied},
-		{"duckdb driver", i.Driver}, {"temporal sdk", i.SDK}, {"go", i.Go + " " + i.Platform},
+		{"duckdb driver", i.Driver}, {"temporal sdk", i.SDK}, {"temporal server", i.Server}, {"go", i.Go + " " + i.Platform},
 	} {
 		if line[1] != "" {
 			fmt.Fprintf(tw, "%s\t%s\n", line[0], line[1])

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"strconv"
@@ -35,6 +36,7 @@ type stores struct {
 func serverOptions(o Options, db *stores, p *ports) ([]temporal.ServerOption, error) {
 	conf := serverConfig(db, p)
 	secure(conf, o)
+	listenWhere(conf, o, p)
 	log := &serverLog{log: o.Logger}
 	authorizer, err := authorization.GetAuthorizerFromConfig(&conf.Global.Authorization)
 	if err != nil {
@@ -47,7 +49,7 @@ func serverOptions(o Options, db *stores, p *ports) ([]temporal.ServerOption, er
 	hosts := map[primitives.ServiceName]static.Hosts{}
 	var services []string
 	for name, service := range conf.Services {
-		hosts[primitives.ServiceName(name)] = static.SingleLocalHost(hostPort(service.RPC.GRPCPort))
+		hosts[primitives.ServiceName(name)] = static.SingleLocalHost(net.JoinHostPort(reach(service.RPC.BindOnIP), strconv.Itoa(service.RPC.GRPCPort)))
 		services = append(services, name)
 	}
 	return []temporal.ServerOption{
@@ -104,3 +106,30 @@ func service(port int) config.Service {
 }
 
 func hostPort(port int) string { return net.JoinHostPort(loopback, strconv.Itoa(port)) }
+
+// listenOn is the address of the frontend and the UI.
+func (o Options) listenOn() string { return cmp.Or(o.Listen, loopback) }
+
+// reach is how this machine reaches what listens on the address.
+func reach(address string) string {
+	if net.ParseIP(address).IsUnspecified() {
+		return loopback
+	}
+	return address
+}
+
+// listenWhere has the frontend listen where o says, and be found there. The other
+// services stay on loopback.
+func listenWhere(conf *config.Config, o Options, p *ports) {
+	name := string(primitives.FrontendService)
+	frontend := conf.Services[name]
+	frontend.RPC.BindOnIP = o.listenOn()
+	conf.Services[name] = frontend
+	address := net.JoinHostPort(reach(o.listenOn()), strconv.Itoa(p.frontend))
+	cluster := conf.ClusterMetadata.ClusterInformation[clusterName]
+	cluster.RPCAddress = address
+	conf.ClusterMetadata.ClusterInformation[clusterName] = cluster
+	if p.internal == 0 {
+		conf.PublicClient.HostPort = address
+	}
+}

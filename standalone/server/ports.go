@@ -45,16 +45,16 @@ type ports struct {
 func choosePorts(o Options) (*ports, error) {
 	p := &ports{}
 	err := errors.Join(
-		p.hold(&p.frontend, o.FrontendPort, false),
-		p.hold(&p.history, 0, false),
-		p.hold(&p.matching, 0, false),
-		p.hold(&p.worker, 0, false),
+		p.hold(&p.frontend, o.listenOn(), o.FrontendPort, false),
+		p.hold(&p.history, loopback, 0, false),
+		p.hold(&p.matching, loopback, 0, false),
+		p.hold(&p.worker, loopback, 0, false),
 	)
 	if o.secured() {
-		err = errors.Join(err, p.hold(&p.internal, 0, false))
+		err = errors.Join(err, p.hold(&p.internal, loopback, 0, false))
 	}
 	if !o.NoUI {
-		err = errors.Join(err, p.hold(&p.ui, o.UIPort, true))
+		err = errors.Join(err, p.hold(&p.ui, o.listenOn(), o.UIPort, true))
 	}
 	if err != nil {
 		p.release()
@@ -63,9 +63,9 @@ func choosePorts(o Options) (*ports, error) {
 	return p, nil
 }
 
-func (p *ports) hold(port *int, wanted int, ui bool) error {
+func (p *ports) hold(port *int, address string, wanted int, ui bool) error {
 	if wanted != 0 {
-		l, err := listen(wanted)
+		l, err := listen(address, wanted)
 		if err != nil {
 			return &PortError{Port: wanted, UI: ui, Err: err}
 		}
@@ -74,7 +74,7 @@ func (p *ports) hold(port *int, wanted int, ui bool) error {
 	}
 	for range 1000 {
 		n := firstPort + rand.IntN(lastPort-firstPort+1)
-		l, err := listen(n)
+		l, err := listen(address, n)
 		if errors.Is(err, syscall.EADDRINUSE) {
 			continue
 		}
@@ -94,6 +94,6 @@ func (p *ports) release() {
 	p.held = nil
 }
 
-func listen(port int) (net.Listener, error) {
-	return net.Listen("tcp", net.JoinHostPort(loopback, strconv.Itoa(port)))
+func listen(address string, port int) (net.Listener, error) {
+	return net.Listen("tcp", net.JoinHostPort(address, strconv.Itoa(port)))
 }

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,7 +46,10 @@ type Options struct {
 	// call needs a token ("API key") that one of their keys has signed, with the
 	// permission "NAMESPACE:read", "NAMESPACE:write" or "NAMESPACE:admin".
 	TokenKeys []string
-	// FrontendPort and UIPort are TCP ports on 127.0.0.1; 0 picks a free one.
+	// Listen is the IPv4 address that the frontend and the UI listen on; empty:
+	// 127.0.0.1. Whoever reaches it may do everything that they can.
+	Listen string
+	// FrontendPort and UIPort are TCP ports there; 0 picks a free one.
 	FrontendPort int
 	UIPort       int
 	// NoUI leaves the Web UI out. There is none for a server with TLS or tokens.
@@ -73,8 +75,9 @@ const DefaultRetention = 30 * 24 * time.Hour
 type Server struct {
 	temporal temporal.Server
 	ui       *webUI
+	address  string // of the frontend and the UI, to reach them from here
 	frontend int
-	internal int // where this process asks the server without TLS and tokens
+	internal int // where this process asks the server without TLS and tokens; 0: there is no such port
 	lock     *os.File
 	logFile  io.Closer
 	stop     sync.Once
@@ -148,7 +151,7 @@ func (s *Server) start(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	s.frontend, s.internal = p.frontend, cmp.Or(p.internal, p.frontend)
+	s.address, s.frontend, s.internal = reach(o.listenOn()), p.frontend, p.internal
 	options, err := serverOptions(o, db, p)
 	if err != nil {
 		return err
@@ -158,7 +161,7 @@ func (s *Server) start(ctx context.Context, o Options) error {
 		return fmt.Errorf("server: start the Temporal server: %w", err)
 	}
 	if !o.NoUI {
-		s.ui = startUI(p.ui, s.HostPort(), o.CodecEndpoint)
+		s.ui = startUI(o.listenOn(), p.ui, s.HostPort(), o.CodecEndpoint)
 	}
 	if err := s.ready(ctx, o); err != nil {
 		s.stopServices()
@@ -192,8 +195,12 @@ func startTemporal(options []temporal.ServerOption) (s temporal.Server, err erro
 func (s *Server) ready(ctx context.Context, o Options) error {
 	ctx, cancel := context.WithTimeout(ctx, readyWait)
 	defer cancel()
+	frontend := s.HostPort()
+	if s.internal != 0 {
+		frontend = hostPort(s.internal)
+	}
 	c, err := client.NewLazyClient(client.Options{
-		HostPort: hostPort(s.internal),
+		HostPort: frontend,
 		Logger:   sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler)),
 	})
 	if err != nil {
@@ -284,9 +291,10 @@ func poll(ctx context.Context, f func() error) error {
 	}
 }
 
-// HostPort is the address of the gRPC frontend, "127.0.0.1:7233".
+// HostPort is the address of the gRPC frontend for this machine,
+// "127.0.0.1:7233".
 func (s *Server) HostPort() string {
-	return net.JoinHostPort(loopback, strconv.Itoa(s.frontend))
+	return net.JoinHostPort(s.address, strconv.Itoa(s.frontend))
 }
 
 // UIAddress is the URL of the Web UI without a slash at its end,

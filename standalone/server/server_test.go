@@ -205,6 +205,30 @@ func TestServer(t *testing.T) {
 		require.ErrorIs(t, err, syscall.EADDRINUSE)
 	})
 
+	t.Run("another address than 127.0.0.1 for the frontend and the UI", func(t *testing.T) {
+		s, err := Start(ctx, Options{Listen: "127.0.0.2"})
+		require.NoError(t, err)
+		defer s.Stop()
+		assert.True(t, strings.HasPrefix(s.HostPort(), "127.0.0.2:"), s.HostPort())
+		assert.True(t, strings.HasPrefix(s.UIAddress(), "http://127.0.0.2:"), s.UIAddress())
+		open := 0
+		for _, a := range listening(t, os.Getpid()) {
+			if a.IP.String() == "127.0.0.2" {
+				open++
+			}
+			assert.True(t, a.IP.IsLoopback(), a)
+		}
+		assert.Equal(t, 2, open, "the frontend and the UI, and no other service")
+		assert.NoError(t, s.Stop())
+
+		for _, bad := range []string{"localhost", "::1"} {
+			_, err = Start(ctx, Options{Listen: bad, NoUI: true})
+			assert.EqualError(t, err, "server: "+bad+" is no IPv4 address to listen on")
+		}
+		assert.Equal(t, "127.0.0.1", reach("0.0.0.0"))
+		assert.Equal(t, "192.0.2.1", reach("192.0.2.1"))
+	})
+
 	t.Run("a taken port is named and a free one works", func(t *testing.T) {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)

@@ -2,6 +2,8 @@ package server
 
 import (
 	"errors"
+	"fmt"
+	"net"
 
 	"go.temporal.io/server/common/config"
 )
@@ -23,6 +25,9 @@ func (o Options) secured() bool { return o.TLS != nil || len(o.TokenKeys) > 0 }
 func (o Options) check() error {
 	if o.secured() && !o.NoUI {
 		return errors.New("server: there is no Web UI for a server with TLS or tokens")
+	}
+	if ip := net.ParseIP(o.listenOn()); ip == nil || ip.To4() == nil {
+		return fmt.Errorf("server: %s is no IPv4 address to listen on", o.Listen)
 	}
 	if o.PostgreSQL != nil && o.DBFile != "" {
 		return errors.New("server: the state is in PostgreSQL or in a SQLite file, not in both")

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"strconv"
 	"time"
 
 	uiserver "github.com/temporalio/ui-server/v2/server"
@@ -15,16 +17,17 @@ import (
 // webUI is Temporal's Web UI on a port of its own.
 type webUI struct {
 	server *uiserver.Server
+	listen string
 	port   int
 	done   chan struct{}
 }
 
 // startUI serves in a goroutine that ends with stop. A port that is taken ends
 // the process: the UI's own Start does that, so the port is chosen before.
-func startUI(port int, frontend, codecEndpoint string) *webUI {
-	u := &webUI{port: port, done: make(chan struct{})}
+func startUI(listen string, port int, frontend, codecEndpoint string) *webUI {
+	u := &webUI{listen: listen, port: port, done: make(chan struct{})}
 	u.server = uiserver.NewServer(server_options.WithConfigProvider(&uiconfig.Config{
-		Host:                loopback,
+		Host:                listen,
 		Port:                port,
 		TemporalGRPCAddress: frontend,
 		EnableUI:            true,
@@ -41,7 +44,9 @@ func startUI(port int, frontend, codecEndpoint string) *webUI {
 	return u
 }
 
-func (u *webUI) address() string { return "http://" + hostPort(u.port) }
+func (u *webUI) address() string {
+	return "http://" + net.JoinHostPort(reach(u.listen), strconv.Itoa(u.port))
+}
 
 func (u *webUI) ready(ctx context.Context) error {
 	// Not the default client: its idle connection would outlive the server.
