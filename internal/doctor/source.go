@@ -123,6 +123,22 @@ func allowReading(path string) string {
 	return fmt.Sprintf("setfacl -m u:%s:r %s", userName(), path)
 }
 
+// handDown has files that are yet to be made in the directory be readable by this
+// user, and by its group and by others as the database is: what a directory hands
+// down takes the place of the umask that the service has.
+func (s *subject) handDown(dir string) string {
+	group, others := "-", "-"
+	if info, err := s.FS.Stat(s.db.Path); err == nil {
+		if info.Mode&0o040 != 0 {
+			group = "r"
+		}
+		if info.Mode&0o004 != 0 {
+			others = "r"
+		}
+	}
+	return fmt.Sprintf("setfacl -d -m u:%s:r,g::%s,o::%s %s", userName(), group, others, dir)
+}
+
 // wal checks that the WALs, where there are any, may be read. DuckDB makes them
 // anew all the time, so that it is the directory that must hand the right down.
 func (s *subject) wal() Finding {
@@ -141,7 +157,7 @@ func (s *subject) wal() Finding {
 			switch {
 			case errors.Is(err, fs.ErrNotExist):
 			case errors.Is(err, fs.ErrPermission):
-				return finding(check, Fail, fmt.Sprintf("%s; setfacl -d -m u:%s:r %s", allowReading(name+suffix), userName(), filepath.Dir(name)),
+				return finding(check, Fail, fmt.Sprintf("%s; %s", allowReading(name+suffix), s.handDown(filepath.Dir(name))),
 					"%s may not read %s, without which a backup lacks the last commits", userName(), name+suffix)
 			case err != nil:
 				return finding(check, Fail, failure.NoPermission.Hint, "%s cannot be read: %v", name+suffix, err)
