@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -102,10 +103,18 @@ func probe(check func() error) http.Handler {
 	})
 }
 
-// errorLog is the logger that promhttp asks for.
+// errorLog is the logger that promhttp asks for. It is told of each family of
+// metrics that could not be sent, hundreds for one reader that went away, which
+// says nothing about the metrics.
 type errorLog struct{ log *slog.Logger }
 
 func (l errorLog) Println(v ...any) {
+	for _, part := range v {
+		err, ok := part.(error)
+		if ok && (errors.Is(err, context.Canceled) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)) {
+			return
+		}
+	}
 	l.log.Error("Metrics are not whole", "error", strings.TrimSpace(fmt.Sprintln(v...)))
 }
 

@@ -2,14 +2,17 @@ package telemetry
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -171,4 +174,20 @@ func TestAddressThatTheNetworkReaches(t *testing.T) {
 	assert.NotContains(t, out.String(), "level=WARN")
 	start(t, "0.0.0.0:0", &out)
 	assert.Contains(t, out.String(), "level=WARN msg=\"Metrics are open to the network")
+}
+
+func TestErrorLog_says_nothing_of_a_reader_that_went_away(t *testing.T) {
+	var said strings.Builder
+	l := errorLog{slog.New(slog.NewTextHandler(&said, nil))}
+	for _, gone := range []error{
+		context.Canceled,
+		&net.OpError{Op: "write", Net: "tcp", Err: os.NewSyscallError("write", syscall.EPIPE)},
+		&net.OpError{Op: "write", Net: "tcp", Err: os.NewSyscallError("write", syscall.ECONNRESET)},
+	} {
+		l.Println("error encoding and sending metric family:", gone)
+	}
+	assert.Empty(t, said.String())
+	l.Println("error gathering metrics:", errors.New("collected before"))
+	assert.Contains(t, said.String(), "Metrics are not whole")
+	assert.Contains(t, said.String(), "collected before")
 }
