@@ -96,14 +96,30 @@ func (s *stage) runOf(e *workflowpb.WorkflowExecutionInfo) *run {
 	return r
 }
 
-// running counts the runs at work, of a host's databases or of all.
+const atWork = " AND ExecutionStatus = 'Running'"
+
+// running counts the host's runs at work.
 func (s *stage) running(h *host) (n int) {
-	for _, r := range s.list(" AND ExecutionStatus = 'Running'") {
-		if h == nil || slices.Contains(h.databases, r.database) {
+	for _, r := range s.list(atWork) {
+		if slices.Contains(h.databases, r.database) {
 			n++
 		}
 	}
 	return n
+}
+
+// settled waits for the end of all runs, of which every database has one at
+// least.
+func (s *stage) settled() {
+	s.t.Helper()
+	count := func(and string) int64 {
+		r, err := s.client.CountWorkflow(s.t.Context(), &workflowservice.CountWorkflowExecutionsRequest{Query: "WorkflowType = '" + job.BackupWorkflow + "'" + and})
+		if err != nil {
+			return -1
+		}
+		return r.Count
+	}
+	s.eventually("no run is at work", time.Hour, func() bool { return count("") >= int64(*databases) && count(atWork) == 0 })
 }
 
 // follow reads the run's history.
@@ -132,12 +148,15 @@ func (s *stage) follow(r *run) {
 	}
 }
 
-// pauseAll lets no more starts happen.
+// pauseAll lets no more starts happen. A server that is hard at work may take
+// its time.
 func (s *stage) pauseAll() {
 	s.t.Helper()
 	for _, h := range s.hosts {
 		for _, db := range h.databases {
-			require.NoError(s.t, app.Schedule(s.t.Context(), s.client, app.TaskBackup, db).Pause(s.t.Context(), client.SchedulePauseOptions{Note: "the end"}))
+			s.eventually("the schedule of "+db+" is paused", 10*time.Minute, func() bool {
+				return app.Schedule(s.t.Context(), s.client, app.TaskBackup, db).Pause(s.t.Context(), client.SchedulePauseOptions{Note: "the end"}) == nil
+			})
 		}
 	}
 }

@@ -68,7 +68,7 @@ func TestFleet(t *testing.T) {
 	wait(last.Add(*jitter + 2*time.Second))
 	s.pauseAll()
 	s.note("the schedules are paused")
-	s.eventually("no run is at work", 30*time.Minute, func() bool { return s.running(nil) == 0 })
+	s.settled()
 	s.note("no run is at work")
 	w.end()
 	w.save("fleet")
