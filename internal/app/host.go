@@ -142,19 +142,24 @@ func hosts(ctx context.Context, c client.Client) ([]string, error) {
 func Readable(ctx context.Context, c client.Client, host string, databases []string) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	locked := func(err error) error {
-		if err = Unreachable(err); failure.Of(err) == failure.Payload {
-			return err
-		}
-		return nil
-	}
 	_, err := c.DescribeWorkflowExecution(ctx, job.HostID(host), "")
-	if err := locked(err); err != nil {
+	if err := locked("workflow "+job.HostID(host), err); err != nil {
 		return err
 	}
 	err = each(ctx, databases, func(ctx context.Context, database string) error {
 		_, err := Schedule(ctx, c, TaskBackup, database).Describe(ctx)
-		return locked(err)
+		return locked("schedule "+TaskBackup.ID(database), err)
 	})
-	return locked(err)
+	if failure.Of(err) != failure.Payload {
+		return nil
+	}
+	return err
+}
+
+// locked is an error that something cannot be decrypted, and nil for any other.
+func locked(what string, err error) error {
+	if err = Unreachable(err); failure.Of(err) != failure.Payload {
+		return nil
+	}
+	return failure.Errorf(failure.Payload, "%s: %w", what, err)
 }

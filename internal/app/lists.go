@@ -9,6 +9,8 @@ import (
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+
+	"canvasback/internal/codec"
 )
 
 // Databases names those that Temporal has seen: with a schedule, or with a run
@@ -87,14 +89,20 @@ func list(ctx context.Context, c client.Client, task Task, condition string, lim
 func ended(ctx context.Context, c client.Client, task Task, database string, limit int) ([]*workflowpb.WorkflowExecutionInfo, error) {
 	runs, err := list(ctx, c, task, "WorkflowId STARTS_WITH '"+task.ID(database)+"' AND ExecutionStatus != 'Running'", limit)
 	// The name of another database may begin with this one's.
-	runs = slices.DeleteFunc(runs, func(r *workflowpb.WorkflowExecutionInfo) bool { return databaseOf(r) != database })
+	runs = slices.DeleteFunc(runs, func(r *workflowpb.WorkflowExecutionInfo) bool {
+		if sealed := codec.Sealed(r.GetMemo().GetFields()[specMemo]); sealed != nil && err == nil && task.begins(database, r.GetExecution().GetWorkflowId()) {
+			err = locked("workflow "+r.GetExecution().GetWorkflowId(), sealed)
+		}
+		return databaseOf(r) != database
+	})
 	slices.SortStableFunc(runs, func(a, b *workflowpb.WorkflowExecutionInfo) int {
 		return b.GetCloseTime().AsTime().Compare(a.GetCloseTime().AsTime())
 	})
 	return runs, err
 }
 
-// databaseOf is the database that a run is about; empty where it does not say.
+// databaseOf is the database that a run is about; empty where it does not say, or
+// it cannot be decrypted.
 func databaseOf(r *workflowpb.WorkflowExecutionInfo) string {
 	s, _ := specOfMemo(r.GetMemo().GetFields()[specMemo])
 	return s.Database

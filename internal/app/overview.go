@@ -11,6 +11,7 @@ import (
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/sdk/client"
 
+	"canvasback/internal/failure"
 	"canvasback/internal/health"
 	"canvasback/internal/job"
 )
@@ -31,11 +32,15 @@ type Query struct {
 	Host      string
 	// Otherwise is the host of a database of which nothing says another one.
 	Otherwise string
+	// Locked is told what is left out, of all databases, because it cannot be
+	// decrypted. It may be nil. Of named databases that is an error.
+	Locked func(err error)
 }
 
 // Overview gathers all that Temporal knows of the databases, what their workers
 // said last included, sorted by host and name. It needs no access to any
-// repository. TemporalUnreachable where the server does not answer in time.
+// repository. TemporalUnreachable where the server does not answer in time, Payload
+// where nothing can be decrypted.
 func Overview(ctx context.Context, c client.Client, q Query) ([]health.Database, error) {
 	o := &overview{client: c, query: q, names: map[string]string{}, pulses: map[string]*job.Pulse{}, polled: map[string]bool{}}
 	for _, name := range q.Databases {
@@ -60,6 +65,9 @@ func Overview(ctx context.Context, c client.Client, q Query) ([]health.Database,
 	if err := o.hosts(ctx, statuses); err != nil {
 		return nil, err
 	}
+	if len(statuses) == 0 && o.locked != nil {
+		return nil, o.locked
+	}
 	return o.join(ctx, statuses)
 }
 
@@ -71,6 +79,25 @@ type overview struct {
 	pulses map[string]*job.Pulse
 	polled map[string]bool
 	newest func(task Task, database string) (*workflowpb.WorkflowExecutionInfo, error)
+
+	mu     sync.Mutex // guards locked
+	locked error      // one of those
+}
+
+// pass takes the error of what cannot be decrypted for none where all databases
+// are asked about: others may have keys of their own.
+func (o *overview) pass(what string, err error) error {
+	locked := locked(what, err)
+	if locked == nil || len(o.query.Databases) > 0 {
+		return err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.locked = locked
+	if o.query.Locked != nil {
+		o.query.Locked(locked)
+	}
+	return nil
 }
 
 // find looks for databases in the pulses, the schedules and the runs.
@@ -168,7 +195,7 @@ func (o *overview) read(ctx context.Context, hosts []string) error {
 			o.pulses[host] = p
 			mu.Unlock()
 		}
-		return err
+		return o.pass("the host "+host, err)
 	})
 }
 
@@ -185,7 +212,7 @@ func (o *overview) ask(ctx context.Context) (map[string]*Status, error) {
 		}
 		s, err := statusOf(ctx, o.client, name, o.names[name], newest)
 		if err != nil {
-			return err
+			return o.pass("the database "+name, err)
 		}
 		if s.Spec.Host == "" {
 			s.Spec.Host = o.names[name]
@@ -367,6 +394,9 @@ func ScheduledFor(ctx context.Context, c client.Client, host string, known []str
 	found := []string{}
 	err = each(ctx, slices.Sorted(maps.Keys(names)), func(ctx context.Context, name string) error {
 		at, err := HostOf(ctx, c, name, "")
+		if failure.Of(err) == failure.Payload {
+			return nil // another host's, or nobody's any more
+		}
 		if err == nil && at == host {
 			mu.Lock()
 			found = append(found, name)

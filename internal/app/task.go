@@ -1,6 +1,11 @@
 package app
 
-import "canvasback/internal/job"
+import (
+	"regexp"
+	"strings"
+
+	"canvasback/internal/job"
+)
 
 // Task is a kind of work that Temporal does for a database, by a schedule or
 // when asked.
@@ -37,6 +42,16 @@ func (t Task) manualID(database string) string {
 		return t.ID(database)
 	}
 	return t.ID(database) + "-now"
+}
+
+// started is what the server puts behind the base of a workflow ID.
+var started = regexp.MustCompile(`^-\d{4}-\d\d-\d\dT[\d:]+Z$`)
+
+// begins says whether a workflow ID is of the database's runs, however they were
+// started.
+func (t Task) begins(database, id string) bool {
+	rest, ours := strings.CutPrefix(id, t.ID(database))
+	return ours && (rest == "" || id == t.manualID(database) || started.MatchString(rest))
 }
 
 func (t Task) workflow() string {

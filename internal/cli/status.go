@@ -123,6 +123,9 @@ func (f *statusFlags) ask(a *app, c client.Client) ([]statusDoc, error) {
 	case f.ofHost:
 		q.Host = f.host
 	}
+	if q.Host == "" && f.watch == 0 {
+		q.Locked = func(err error) { a.notef("left out: %v", err) }
+	}
 	found, err := backups.Overview(a.ctx, c, q)
 	if err != nil {
 		return nil, err

@@ -27,33 +27,43 @@ func DialOption(k *Keys) (grpc.DialOption, error) {
 	if err != nil {
 		return nil, fmt.Errorf("codec: %w", err)
 	}
-	payloads, err := proxy.NewPayloadVisitorInterceptor(visits(k))
+	payloads, err := proxy.NewPayloadVisitorInterceptor(visits(k, k.receive))
 	if err != nil {
 		return nil, fmt.Errorf("codec: %w", err)
 	}
-	return grpc.WithChainUnaryInterceptor(around(k, failures, payloads)), nil
+	lists, err := proxy.NewPayloadVisitorInterceptor(visits(k, k.receiveSome))
+	if err != nil {
+		return nil, fmt.Errorf("codec: %w", err)
+	}
+	return grpc.WithChainUnaryInterceptor(around(k, failures, payloads, lists)), nil
 }
 
 // visits seal what goes out, and open what comes in.
-func visits(k *Keys) proxy.PayloadVisitorInterceptorOptions {
+func visits(k *Keys, receive func([]*commonpb.Payload) ([]*commonpb.Payload, error)) proxy.PayloadVisitorInterceptorOptions {
 	return proxy.PayloadVisitorInterceptorOptions{
 		Outbound: &proxy.VisitPayloadsOptions{SkipSearchAttributes: true, Visitor: func(_ *proxy.VisitPayloadsContext, p []*commonpb.Payload) ([]*commonpb.Payload, error) {
 			return k.Encode(p)
 		}},
 		Inbound: &proxy.VisitPayloadsOptions{SkipSearchAttributes: true, Visitor: func(_ *proxy.VisitPayloadsContext, p []*commonpb.Payload) ([]*commonpb.Payload, error) {
-			return k.receive(p)
+			return receive(p)
 		}},
 	}
 }
 
-// around calls the interceptors, on messages that are theirs to change.
-func around(k *Keys, failures, payloads grpc.UnaryClientInterceptor) grpc.UnaryClientInterceptor {
+// around calls the interceptors, on messages that are theirs to change: lists in
+// the place of payloads for those that name many things, of which some may be
+// others', who have keys of their own.
+func around(k *Keys, failures, payloads, lists grpc.UnaryClientInterceptor) grpc.UnaryClientInterceptor {
 	return func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 		if strings.Contains(method, "Nexus") { // commands of the server itself to a worker, and their answers
 			return invoke(ctx, method, req, reply, cc, opts...)
 		}
+		visit := payloads
+		if strings.Contains(method, "/List") {
+			visit = lists
+		}
 		within := func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, opts ...grpc.CallOption) error {
-			return payloads(ctx, method, req, reply, cc, invoke, opts...)
+			return visit(ctx, method, req, reply, cc, invoke, opts...)
 		}
 		var err error
 		if k == nil {
@@ -128,6 +138,31 @@ func (k *Keys) receive(payloads []*commonpb.Payload) ([]*commonpb.Payload, error
 		out[i] = &commonpb.Payload{Metadata: metadata, Data: out[i].Data, ExternalPayloads: out[i].ExternalPayloads}
 	}
 	return out, nil
+}
+
+// receiveSome is receive that leaves sealed what it cannot open: see Sealed.
+func (k *Keys) receiveSome(payloads []*commonpb.Payload) ([]*commonpb.Payload, error) {
+	out := make([]*commonpb.Payload, len(payloads))
+	for i, p := range payloads {
+		out[i] = p
+		if opened, err := k.receive([]*commonpb.Payload{p}); err == nil {
+			out[i] = opened[0]
+		}
+	}
+	return out, nil
+}
+
+// Sealed is the error of a payload of a list that could not be opened, an *Error;
+// nil of any other payload.
+func Sealed(p *commonpb.Payload) error {
+	if !sealed(p) {
+		return nil
+	}
+	id, err := checked(p)
+	if err != nil {
+		return err
+	}
+	return locked(id, "which is not at hand here")
 }
 
 // Stale tells of a payload that came over a connection with keys that the server

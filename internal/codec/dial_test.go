@@ -25,9 +25,11 @@ func connection(t *testing.T, k *Keys, server func(req, reply any) error) func(m
 	t.Helper()
 	failures, err := converter.NewFailureGRPCClientInterceptor(converter.NewFailureGRPCClientInterceptorOptions{EncodeCommonAttributes: true})
 	require.NoError(t, err)
-	payloads, err := proxy.NewPayloadVisitorInterceptor(visits(k))
+	payloads, err := proxy.NewPayloadVisitorInterceptor(visits(k, k.receive))
 	require.NoError(t, err)
-	i := around(k, failures, payloads)
+	lists, err := proxy.NewPayloadVisitorInterceptor(visits(k, k.receiveSome))
+	require.NoError(t, err)
+	i := around(k, failures, payloads, lists)
 	return func(method string, req, reply proto.Message) error {
 		return i(t.Context(), method, req, reply, nil, func(_ context.Context, _ string, req, reply any, _ *grpc.ClientConn, _ ...grpc.CallOption) error {
 			return server(req, reply)
@@ -115,6 +117,37 @@ func TestRefusalsGoThroughTheSDK(t *testing.T) {
 		_, refused := Refused(other)
 		assert.False(t, refused, "%v", other)
 	}
+}
+
+// TestListsLeaveSealedWhatIsOthers: a namespace may have hosts with other keys.
+func TestListsLeaveSealedWhatIsOthers(t *testing.T) {
+	ours, theirs := encoded(t, keysOf(t, 1), payloadOf(t, "ours")), encoded(t, keysOf(t, 2), payloadOf(t, "theirs"))
+	answer := func(_, reply any) error {
+		run := func(p *commonpb.Payload) *workflowpb.WorkflowExecutionInfo {
+			return &workflowpb.WorkflowExecutionInfo{Memo: &commonpb.Memo{Fields: map[string]*commonpb.Payload{"m": p}}}
+		}
+		proto.Merge(reply.(proto.Message), &workflowservice.ListWorkflowExecutionsResponse{Executions: []*workflowpb.WorkflowExecutionInfo{run(ours), run(theirs), run(payloadOf(t, "plain"))}})
+		return nil
+	}
+	got := func(k *Keys) (memos [3]*commonpb.Payload) {
+		reply := &workflowservice.ListWorkflowExecutionsResponse{}
+		require.NoError(t, connection(t, k, answer)(workflowservice.WorkflowService_ListWorkflowExecutions_FullMethodName, &workflowservice.ListWorkflowExecutionsRequest{}, reply))
+		for i, e := range reply.Executions {
+			memos[i] = e.Memo.Fields["m"]
+		}
+		return memos
+	}
+	memos := got(keysOf(t, 1))
+	assert.NoError(t, Sealed(memos[0]))
+	assert.Equal(t, `"ours"`, string(memos[0].Data))
+	var e *Error
+	require.ErrorAs(t, Sealed(memos[1]), &e)
+	assert.Equal(t, "k2", e.KeyID)
+	assert.NoError(t, Sealed(memos[2]))
+	memos = got(nil)
+	assert.Error(t, Sealed(memos[0]))
+	assert.Error(t, Sealed(memos[1]))
+	assert.NoError(t, Sealed(memos[2]))
 }
 
 func TestOtherErrorsStay(t *testing.T) {

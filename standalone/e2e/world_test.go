@@ -122,6 +122,7 @@ type world struct {
 	database   string // the file
 	repository string
 	env        []string // of the worker and the starter, a process then; nil: this process's
+	keys       string   // file of the keys that encrypt what Temporal keeps; empty: it is not encrypted
 }
 
 func newWorld(t *testing.T, address string) *world {
@@ -183,6 +184,9 @@ func (w *world) startWorker(args ...string) *process {
 	if len(args) == 0 {
 		args = []string{"--database", w.name() + "=" + w.database, "--repository", w.repository, "--host", w.host}
 	}
+	if w.keys != "" {
+		args = append(args, "--codec-key-file", w.keys)
+	}
 	log, err := os.CreateTemp(w.dir, "worker-*.log")
 	require.NoError(w.t, err)
 	p := &process{t: w.t, cmd: exec.Command(workerProgram, append(args, "--address", w.address)...), log: log, exited: make(chan struct{})}
@@ -240,6 +244,9 @@ func (w *world) starterUntil(ctx context.Context, args ...string) outcome {
 func (w *world) starterAt(ctx context.Context, ahead time.Duration, args ...string) outcome {
 	var out, errOut bytes.Buffer
 	args = append(args, "--address", w.address, "--host", w.host)
+	if w.keys != "" {
+		args = append(args, "--codec-key-file", w.keys)
+	}
 	if w.env == nil {
 		clock := func() time.Time { return time.Now().Add(ahead) }
 		status := cli.MainAt(ctx, clock, args, strings.NewReader(""), &out, &errOut)

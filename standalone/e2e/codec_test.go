@@ -1,0 +1,227 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	commonpb "go.temporal.io/api/common/v1"
+	querypb "go.temporal.io/api/query/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"google.golang.org/protobuf/proto"
+
+	"canvasback/internal/app"
+	"canvasback/internal/codec"
+	"canvasback/internal/failure"
+	"canvasback/internal/job"
+	"canvasback/standalone/server"
+)
+
+// withKeys makes a key file and has the world's worker and starter use it. It is
+// away from the world, whose paths are looked for.
+func (w *world) withKeys() string {
+	w.t.Helper()
+	w.keys = filepath.Join(w.t.TempDir(), "codec.keys")
+	id, err := codec.Create(w.keys, time.Now())
+	require.NoError(w.t, err)
+	return id
+}
+
+// decrypting is a client with the world's keys.
+func (w *world) decrypting() client.Client {
+	w.t.Helper()
+	keys, err := codec.Load(w.keys, os.Getenv)
+	require.NoError(w.t, err)
+	c, err := app.Connect(w.t.Context(), app.ConnectOptions{Address: w.address, Codec: keys})
+	require.NoError(w.t, err)
+	w.t.Cleanup(c.Close)
+	return c
+}
+
+// kept is all that a server tells a client of the world's host: the runs with
+// their histories, memos and heartbeats, what they answer to questions, and the
+// schedules.
+func (w *world) kept(c client.Client) string {
+	w.t.Helper()
+	ctx, s := w.t.Context(), c.WorkflowService()
+	var all strings.Builder
+	add := func(m proto.Message, err error) {
+		require.NoError(w.t, err)
+		data, err := proto.Marshal(m)
+		require.NoError(w.t, err)
+		all.Write(data)
+	}
+	runs, err := s.ListWorkflowExecutions(ctx, &workflowservice.ListWorkflowExecutionsRequest{Namespace: server.Namespace, Query: "TaskQueue = '" + job.Queue(w.host) + "'"})
+	add(runs, err)
+	require.NotEmpty(w.t, runs.GetExecutions())
+	for _, e := range runs.GetExecutions() {
+		var page []byte
+		for {
+			h, err := s.GetWorkflowExecutionHistory(ctx, &workflowservice.GetWorkflowExecutionHistoryRequest{Namespace: server.Namespace, Execution: e.GetExecution(), NextPageToken: page})
+			add(h, err)
+			if page = h.GetNextPageToken(); len(page) == 0 {
+				break
+			}
+		}
+		d, err := s.DescribeWorkflowExecution(ctx, &workflowservice.DescribeWorkflowExecutionRequest{Namespace: server.Namespace, Execution: e.GetExecution()})
+		add(d, err)
+		if e.GetType().GetName() == job.BackupWorkflow {
+			for _, question := range []string{job.ProgressQuery, "__temporal_workflow_metadata"} {
+				q, err := s.QueryWorkflow(ctx, &workflowservice.QueryWorkflowRequest{
+					Namespace: server.Namespace, Execution: e.GetExecution(), Query: &querypb.WorkflowQuery{QueryType: question},
+				})
+				add(q, err)
+			}
+		}
+	}
+	schedule, err := s.DescribeSchedule(ctx, &workflowservice.DescribeScheduleRequest{Namespace: server.Namespace, ScheduleId: job.BackupID(w.name())})
+	add(schedule, err)
+	list, err := s.ListSchedules(ctx, &workflowservice.ListSchedulesRequest{Namespace: server.Namespace, MaximumPageSize: 1000})
+	add(list, err)
+	return all.String()
+}
+
+// With a codec the commands show what they show without, and nothing of it can be
+// read on the server.
+func TestNothingIsReadableOnTheServer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, shared.HostPort())
+	id := w.withKeys()
+	w.createLarge(6 << 20)
+	broken := filepath.Join(w.dir, "live", "broken.duckdb")
+	require.NoError(t, os.WriteFile(broken, make([]byte, 1<<16), 0o600))
+	config := w.slow("3MB")
+	text, err := os.ReadFile(config)
+	require.NoError(t, err)
+	text = fmt.Appendf(text, "  - {name: %s-broken, path: %s}\n", w.name(), broken)
+	require.NoError(t, os.WriteFile(config, text, 0o600))
+	w.startWorker("--config", config)
+	w.waitForWorker()
+
+	w.do(&scheduleDoc{}, "schedule", "create", "--schedule", "0 3 * * *")
+	var good resultDoc
+	w.do(&good, "run")
+	assert.Equal(t, "verified", good.State)
+	failed := w.starter("run", "--database", w.name()+"-broken", "--json")
+	assert.NotEqual(t, failure.ExitDone, failed.status)
+	assert.Contains(t, failed.out, broken, "the error comes through")
+
+	open, plain := w.decrypting(), w.client()
+	var seen, raw strings.Builder
+	w.do(&runDoc{}, "run", "--no-wait")
+	w.copied(1)
+	seen.WriteString(w.kept(open))
+	raw.WriteString(w.kept(plain))
+	var stopped stopDoc
+	w.do(&stopped, "stop", "--reason", "the disk is being moved")
+	assert.Contains(t, stopped.Outcome, "the disk is being moved")
+	seen.WriteString(w.kept(open))
+	raw.WriteString(w.kept(plain))
+	for name, secret := range map[string]string{
+		"paths": w.dir, "the reason of a stop": "the disk is being moved", "an error": "not a DuckDB", "IDs of backups": good.ID,
+		"details": "checkpoint, copy, verify, prune", "a heartbeat": "copy: copy, attempt", "the schedule of the memo": `\"schedule\":\"0 3 * * *\"`, "JSON": `{"`,
+	} {
+		assert.True(t, strings.Contains(seen.String(), secret), "%s: %q is nowhere even with the key", name, secret)
+		assert.False(t, strings.Contains(raw.String(), secret), "%s: %q can be read without the key", name, secret)
+	}
+	assert.True(t, strings.Contains(raw.String(), id), "the name of the key is to be seen")
+
+	var described scheduleDoc
+	w.do(&described, "schedule", "describe")
+	assert.Equal(t, "0 3 * * *", described.Schedule)
+	assert.Equal(t, w.host, described.Host)
+	assert.False(t, described.Edited)
+	history := w.starter("history", "--database", w.name())
+	assert.Contains(t, history.out, good.ID)
+	assert.Contains(t, history.out, "the disk is being moved")
+	d := w.doctor()
+	assert.Equal(t, "what Temporal keeps is encrypted with the key "+id, d.found["temporal.encryption"].Found)
+	assert.Equal(t, "ok", d.found["schedule.backup"].Status, d.found["schedule.backup"].Found)
+}
+
+// keyIDOf is the name of the key of a payload on the server; empty: it is plain.
+func keyIDOf(p *commonpb.Payload) string { return string(p.GetMetadata()["encryption-key-id"]) }
+
+// keyedBy are the names of the keys that the host's workflow and the database's
+// schedule are kept with.
+func (w *world) keyedBy() (host, schedule string) {
+	w.t.Helper()
+	d, err := w.client().DescribeWorkflowExecution(w.t.Context(), job.HostID(w.host), "")
+	require.NoError(w.t, err)
+	s, err := w.client().WorkflowService().DescribeSchedule(w.t.Context(), &workflowservice.DescribeScheduleRequest{Namespace: server.Namespace, ScheduleId: job.BackupID(w.name())})
+	require.NoError(w.t, err)
+	return keyIDOf(d.GetExecutionConfig().GetUserMetadata().GetSummary()), keyIDOf(s.GetSchedule().GetAction().GetStartWorkflow().GetInput().GetPayloads()[0])
+}
+
+// A worker or starter that lacks the key says so and does no harm; and keys are
+// changed while backups go on.
+func TestOtherKeysAndNewKeys(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, shared.HostPort())
+	w.createLarge(12 << 20)
+	config := w.slow("3MB")
+	p := w.startWorker("--config", config) // nothing is encrypted yet
+	w.waitForWorker()
+	w.do(&scheduleDoc{}, "schedule", "create", "--schedule", "0 3 * * *")
+	first := w.withKeys()
+	require.Zero(t, p.stop(syscall.SIGTERM))
+
+	p = w.startWorker("--config", config)
+	eventually(t, "the host's workflow is made anew", func() bool { host, _ := w.keyedBy(); return host == first })
+	d := w.doctor()
+	assert.Equal(t, "warn", d.found["schedule.backup"].Status, d.found["schedule.backup"].Found)
+	w.mend(d.found["schedule.backup"])
+	_, schedule := w.keyedBy()
+	assert.Equal(t, first, schedule, "what was in plain is encrypted")
+
+	w.waitForWorker()
+	var run runDoc
+	w.do(&run, "run", "--no-wait")
+	w.copied(1)
+	require.Zero(t, p.stop(syscall.SIGTERM))
+	right := w.keys
+
+	for name, refused := range map[string]string{"another": "which is not in the key file", "no": "and no key file is named"} {
+		if w.keys = ""; name == "another" {
+			w.withKeys()
+		}
+		wrong := w.startWorker("--config", config)
+		select {
+		case <-wrong.exited:
+		case <-time.After(3 * time.Minute):
+			require.Fail(t, "a worker without the key runs")
+		}
+		assert.Equal(t, failure.Payload.Exit, wrong.cmd.ProcessState.ExitCode(), name)
+		assert.Contains(t, wrong.said(), "a payload of Temporal is encrypted with the key "+first+", "+refused)
+		assert.Contains(t, wrong.said(), "canvasback: hint: "+failure.Payload.Hint)
+		for _, command := range [][]string{{"status"}, {"schedule", "describe"}, {"run"}, {"drill"}, {"stop"}} {
+			assert.Contains(t, w.refused(failure.Payload, command...), "is encrypted with the key "+first+", "+refused, "%v with %s key", command, name)
+		}
+		assert.Equal(t, "fail", w.doctor().found["temporal.encryption"].Status)
+	}
+	w.keys = right
+	p = w.startWorker("--config", config)
+	assert.Equal(t, "verified", string(w.finished(run).State), "the run goes on")
+
+	second, err := codec.Add(w.keys, time.Now())
+	require.NoError(t, err)
+	require.NoError(t, codec.Use(w.keys, second))
+	require.Zero(t, p.stop(syscall.SIGTERM))
+	w.startWorker("--config", config)
+	eventually(t, "the host's workflow is made anew", func() bool { host, _ := w.keyedBy(); return host == second })
+	w.waitForWorker()
+	assert.Contains(t, w.starter("history", "--database", w.name()).out, "verified", "the old key decrypts")
+	var updated struct{ Changed bool }
+	w.do(&updated, "schedule", "update")
+	_, schedule = w.keyedBy()
+	assert.Equal(t, second, schedule)
+	w.keys = ""
+	assert.Contains(t, w.refused(failure.Payload, "history"), "is encrypted with the key ", "a list without the run would be wrong")
+}
