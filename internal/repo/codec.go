@@ -6,12 +6,24 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
+	"time"
 	"unicode/utf8"
 )
 
 // maxManifestBytes bounds what is read into memory: some 500,000 tables.
 const maxManifestBytes = 64 << 20
+
+// Bounds of what a decoded file takes of memory: a list element takes fewer bytes
+// as text than as a value. Half a million tables have neither so many objects nor
+// so many commas.
+const (
+	maxObjects = 1 << 20
+	maxCommas  = 4 << 20
+)
+
+// maxBytes bounds the files of a backup, so that sums of them are numbers: an
+// exbibyte, more than a file system holds.
+const maxBytes = 1 << 60
 
 // Decode reads a manifest strictly: an unknown schema version, an unknown
 // field, trailing data, more than 64 MiB and contents that no backup can have
@@ -35,6 +47,9 @@ func Decode(data []byte) (*Manifest, error) {
 func decodeStrict(what string, data []byte, v any) error {
 	if !utf8.Valid(data) {
 		return fmt.Errorf("%s is not UTF-8", what)
+	}
+	if bytes.Count(data, []byte("{")) > maxObjects || bytes.Count(data, []byte(",")) > maxCommas {
+		return fmt.Errorf("%s holds more than any backup has to say", what)
 	}
 	// The version first: the fields of another version mean nothing to us.
 	var version struct {
@@ -99,11 +114,36 @@ func (m *Manifest) check() error {
 	default:
 		return fmt.Errorf("state %q is unknown", m.State)
 	}
-	for i, tag := range m.Tags {
-		if !ValidTag(tag) || slices.Contains(m.Tags[:i], tag) {
+	tags := make(map[string]bool, len(m.Tags))
+	for _, tag := range m.Tags {
+		if !ValidTag(tag) || tags[tag] {
 			return fmt.Errorf("tag %q is not a plain one, or there twice", tag)
 		}
+		tags[tag] = true
 	}
+	times := []time.Time{m.Started, m.Finished}
+	if m.Verification != nil {
+		times = append(times, m.Verification.At)
+	}
+	if err := writable(times...); err != nil {
+		return err
+	}
+	return m.checkFiles()
+}
+
+// writable refuses times that have no place in a calendar of four digits once
+// they are in UTC, as they are shown and written.
+func writable(times ...time.Time) error {
+	for _, t := range times {
+		if year := t.UTC().Year(); year < 0 || year > 9999 {
+			return fmt.Errorf("a time in the year %d", year)
+		}
+	}
+	return nil
+}
+
+func (m *Manifest) checkFiles() error {
+	var total int64
 	seen := make(map[string]bool, len(m.Files))
 	for _, f := range m.Files {
 		switch {
@@ -111,12 +151,13 @@ func (m *Manifest) check() error {
 			return fmt.Errorf("file name %q is not a plain one", f.Name)
 		case seen[f.Name]:
 			return fmt.Errorf("file %q is listed twice", f.Name)
-		case f.Bytes < 0:
+		case f.Bytes < 0 || f.Bytes > maxBytes-total:
 			return fmt.Errorf("file %q has %d bytes", f.Name, f.Bytes)
 		case !sumPattern.MatchString(f.SHA256):
 			return fmt.Errorf("file %q: sha256 %q is not 64 hex digits", f.Name, f.SHA256)
 		}
 		seen[f.Name] = true
+		total += f.Bytes
 	}
 	return nil
 }

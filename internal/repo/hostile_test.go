@@ -33,7 +33,9 @@ var planted = map[string]func(t *testing.T, at, outside, inside string) error{
 	},
 	"a link to itself": func(_ *testing.T, at, _, _ string) error { return os.Symlink(at, at) },
 	"a pipe":           func(_ *testing.T, at, _, _ string) error { return unix.Mkfifo(at, 0o600) },
-	"a device":         func(_ *testing.T, at, _, _ string) error { return unix.Mknod(at, unix.S_IFCHR|0o600, int(unix.Mkdev(1, 5))) },
+	"a device": func(_ *testing.T, at, _, _ string) error {
+		return unix.Mknod(at, unix.S_IFCHR|0o600, int(unix.Mkdev(1, 5)))
+	},
 	"a socket": func(t *testing.T, at, _, _ string) error {
 		t.Chdir(filepath.Dir(at)) // the path of a socket is bounded
 		fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)

@@ -140,10 +140,31 @@ func decodeNote(base string, data []byte, note any) error {
 		if n.Pin == nil {
 			return fmt.Errorf("%s holds no pin", base)
 		}
+		until := n.Pin.At
+		if n.Pin.Until != nil {
+			until = *n.Pin.Until
+		}
+		return noteTimes(base, n.Pin.At, until)
+	case *drillsNote:
+		for _, d := range n.Drills {
+			if err := noteTimes(base, d.At); err != nil {
+				return err
+			}
+		}
 	case *checkNote:
 		if n.Check == nil {
 			return fmt.Errorf("%s holds no check", base)
 		}
+		return noteTimes(base, n.Check.At)
+	case *removal:
+		return noteTimes(base, n.At, n.Until)
+	}
+	return nil
+}
+
+func noteTimes(base string, times ...time.Time) error {
+	if err := writable(times...); err != nil {
+		return fmt.Errorf("%s: %w", base, err)
 	}
 	return nil
 }
