@@ -3,7 +3,7 @@
 # that the last stages are Debian, not Alpine or an empty image. They run as a
 # user without rights (10001), with a root file system that is read-only.
 
-FROM golang:1.26.8-bookworm AS build
+FROM golang:1.26.11-bookworm AS build
 WORKDIR /src
 # The workspace would pull the requirements of the standalone module in.
 ENV GOWORK=off CGO_ENABLED=1
