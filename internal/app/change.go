@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"strings"
 	"sync"
 
@@ -25,14 +24,6 @@ type Change struct {
 // FleetNote is what a schedule says that was paused or let go on by its fleet's
 // file.
 const FleetNote = "by the fleet's file"
-
-// spec is what the change is about.
-func (ch Change) spec() Spec {
-	if ch.Want != nil {
-		return *ch.Want
-	}
-	return ch.Now.Spec
-}
 
 // Same says whether two Specs make the same schedule.
 func (s Spec) Same(other Spec) bool { return s.Normal() == other.Normal() }
@@ -116,9 +107,12 @@ func (ch Change) create(ctx context.Context, c client.Client) error {
 	if failure.Of(err) != failure.ScheduleConflict {
 		return err
 	}
-	there, err2 := presentOf(ctx, c, s.Task, s.Database)
-	if err2 != nil || there == nil || !there.Ours {
-		return errors.Join(err, err2)
+	there, unseen := presentOf(ctx, c, s.Task, s.Database)
+	if unseen != nil {
+		return unseen
+	}
+	if there == nil || !there.Ours {
+		return err
 	}
 	if there.Spec.Same(s) && !there.Drifted {
 		return nil

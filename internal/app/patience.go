@@ -7,24 +7,37 @@ import (
 	"time"
 
 	"go.temporal.io/api/serviceerror"
+
+	"canvasback/internal/failure"
 )
 
 // How a call that the server had no room for is made again: after a pause that
-// doubles, with a random part so that many callers do not come at once, for a
-// bounded time. The SDK tries on for ten seconds by itself before.
+// doubles, with a random part so that many callers do not come at once. One that
+// says it is asked too much is asked for patientFor; one that does not answer,
+// which may be busy or away, so many times. The SDK tries on for ten seconds by
+// itself each time.
 const (
 	firstPause   = 500 * time.Millisecond
 	longestPause = 15 * time.Second
 	patientFor   = 5 * time.Minute
+	unanswered   = 3
 )
 
-// patiently calls f again for as long as the server says that it is asked too
-// much. All else that f returns is returned.
+// patiently calls f again where the server could not do it now. All else that f
+// returns is returned.
 func patiently(ctx context.Context, f func() error) error {
 	end := time.Now().Add(patientFor)
-	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+	for pause, silent := firstPause, 0; ; pause = min(2*pause, longestPause) {
 		err := f()
-		if !exhausted(err) || time.Now().After(end) {
+		switch {
+		case err == nil || ctx.Err() != nil || time.Now().After(end):
+			return err
+		case exhausted(err):
+		case failure.Of(err) == failure.TemporalUnreachable:
+			if silent++; silent == unanswered {
+				return err
+			}
+		default:
 			return err
 		}
 		select {

@@ -47,7 +47,7 @@ var classes = []class{
 	{pattern: like(`go run \./starter .*`)},
 	{pattern: like(`go build -o bin/ \./worker \./starter`)},
 	{pattern: like(`export PATH="\$PWD/bin:\$PATH"`)},
-	{pattern: like(`cat > var/canvasback\.yaml <<END\n(?s:.*)\nEND`)},
+	{pattern: like(`cat > (var/canvasback|fleet)\.yaml <<END\n(?s:.*)\nEND`)},
 	{pattern: like(`\(cd examples/node-service && npm ci\)|npm ci`)},
 	{pattern: like(`node (\S+/)?check\.mjs .*`)},
 	{pattern: like(`curl -s .*`)},
