@@ -121,6 +121,7 @@ func (f *doctorFlags) temporal(ctx context.Context, cfg *config.Config) []doctor
 	if server.Address, server.Namespace, server.TLS, err = opts.Server(); err != nil {
 		return server.Unreached(err)
 	}
+	server.Plain = opts.Plain()
 	ctx, cancel := context.WithTimeout(ctx, surveyTimeout)
 	defer cancel()
 	c, err := backups.Connect(ctx, opts)

@@ -22,6 +22,8 @@ type Server struct {
 	Address, Namespace string
 	TLS                bool
 	Keys               []string // names of those that encrypt what the server keeps
+	// Plain says what is amiss where TLS is not used and should be; empty: nothing.
+	Plain string
 }
 
 // Unreached is what is found where no connection came about. None of the other
@@ -89,6 +91,9 @@ func (srv Server) Temporal(s *app.Survey, cfg *config.Config) []Finding {
 	findings := []Finding{
 		finding("temporal.reachable", OK, "", "a server answers at %s, %s", srv.Address, with),
 		srv.namespace(s), retention(s), listing(s), serverClock(s), encryption(srv.Keys), polled(s, cfg.Host), attributes(s),
+	}
+	if srv.Plain != "" {
+		findings = append(findings, finding("temporal.tls", Warn, "TEMPORAL_TLS=true, with the certificates that the server wants (docs/temporal-server.md)", "%s", srv.Plain))
 	}
 	for _, d := range s.Databases {
 		for _, f := range database(d, cfg.Host) {

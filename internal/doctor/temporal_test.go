@@ -10,6 +10,7 @@ import (
 
 	"canvasback/internal/app"
 	"canvasback/internal/config"
+	"canvasback/internal/failure"
 )
 
 var server = Server{Address: "127.0.0.1:7233", Namespace: "default"}
@@ -97,6 +98,40 @@ func TestUnreached(t *testing.T) {
 	assert.Contains(t, Server{Address: "temporal.example.com:7233"}.Unreached(broken)[0].Mend, "TEMPORAL_TLS=true")
 	assert.Contains(t, Server{Address: "127.0.0.1:7233", TLS: true}.Unreached(broken)[0].Mend, "TEMPORAL_TLS=false")
 	assert.Contains(t, Server{Address: "localhost"}.Unreached(broken)[0].Mend, "HOST:PORT")
+}
+
+// A server that answers, and does not take this client, is not one to be started.
+func TestServersThatRefuse(t *testing.T) {
+	for kind, mend := range map[*failure.Kind]string{
+		failure.NoNamespace: "temporal operator namespace create", failure.TemporalTLS: "TEMPORAL_TLS", failure.TemporalDenied: "API key or certificate",
+		failure.InvalidConfig: "mend",
+	} {
+		all := server.Unreached(failure.Errorf(kind, "it says no"))
+		var f Finding
+		for _, found := range all {
+			if found.Status == Fail {
+				f = found
+			}
+		}
+		assert.Contains(t, f.Mend, mend, kind.Name)
+		assert.NotContains(t, f.Mend, "start Temporal")
+		assert.Equal(t, Skipped, all[len(all)-1].Status)
+	}
+}
+
+func TestServerThatIsNotProtected(t *testing.T) {
+	plain := Server{Address: "temporal.example.com:7233", Plain: "it is spoken to without TLS"}
+	at := func(srv Server) *Finding {
+		for _, f := range srv.Temporal(goodSurvey(), &config.Config{Host: "db1"}) {
+			if f.Check == "temporal.tls" {
+				return &f
+			}
+		}
+		return nil
+	}
+	assert.Nil(t, at(server))
+	require.NotNil(t, at(plain))
+	is(t, *at(plain), Warn, "without TLS")
 }
 
 func TestLocalOnly(t *testing.T) { is(t, LocalOnly()[0], Skipped, "--local") }
