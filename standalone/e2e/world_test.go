@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -84,25 +83,7 @@ func testAll(m *testing.M) int {
 		return 1
 	}
 	defer shared.Stop()
-	if err := atOnce(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
 	return m.Run()
-}
-
-// testsAtOnce is how many tests run at a time unless -parallel says otherwise:
-// nearly all of them mostly wait.
-const testsAtOnce = "4"
-
-func atOnce() error {
-	flag.Parse()
-	asked := false
-	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "test.parallel" })
-	if asked {
-		return nil
-	}
-	return flag.Set("test.parallel", testsAtOnce)
 }
 
 func startShared(ctx context.Context) (*server.Server, error) {
