@@ -172,7 +172,7 @@ func TestWhoGivesUpGivesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := New(Options{Limit: 10 * mb})
 		errGone := errors.New("gone")
-		const d = 100 * time.Second
+		const d = 10 * time.Second
 		ctx, cancel := context.WithTimeout(t.Context(), d)
 		defer cancel()
 		stays := &reader{share: p.Share(), piece: 256 << 10}
@@ -196,7 +196,7 @@ func TestWhoGivesUpGivesBack(t *testing.T) {
 		s := p.Stats()
 		assert.Zero(t, s.Waiting)
 		assert.Empty(t, p.turn, "nobody keeps the turn")
-		assert.InDelta(t, 10*mb*100, s.Bytes, 10*mb, "nothing is lost")
+		assert.InDelta(t, 10*mb*10, s.Bytes, 3*mb, "nothing is lost")
 		assert.Greater(t, stays.bytes, s.Bytes/21, "who stays has at least a share")
 	})
 }
