@@ -238,6 +238,7 @@ func (s *standalone) startWorker(ctx context.Context, runner *backup.Runner) err
 		MetricsHandler: s.telemetry.Metrics.SDK(),
 		Interceptors:   s.telemetry.Tracing.Client(),
 	}
+	app.Patient(&opts)
 	err := app.Encrypt(&opts, s.keys)
 	if err != nil {
 		return err

@@ -96,6 +96,7 @@ func (o ConnectOptions) options() (client.Options, error) {
 	opts.MetricsHandler = o.Metrics
 	opts.Interceptors = append(opts.Interceptors, o.Interceptors...)
 	opts.Logger = log.NewStructuredLogger(o.Logger)
+	Patient(&opts)
 	return opts, Encrypt(&opts, o.Codec)
 }
 
