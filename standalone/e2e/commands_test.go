@@ -38,6 +38,8 @@ var classes = []class{
 	{pattern: like(`\.ci/run`), not: "it runs this test", check: executable(".ci/run")},
 	{pattern: like(`go test \./internal/\w+ -run \w+ .*`), not: "it takes an hour", check: testIsThere},
 	{pattern: like(`go test \./internal/[\w/]+ -run '\^\$' -bench \w+ -benchtime \d+x`), not: "it takes minutes", check: benchmarkIsThere},
+	{pattern: like(`docker (build|run) (?s:.*)`), not: "it needs a container engine", check: dockerFlags},
+	{pattern: like(`kubectl .*`), not: "it needs a cluster", check: kubernetesIsThere},
 	{pattern: like(`temporal server start-dev .*`), not: "a program of Temporal's; the test has a server of its own", check: nothingToCheck},
 	{pattern: like(`temporal operator (namespace|search-attribute) create .*`), not: "a program of Temporal's; the tests of attributes do the same", check: attributesAreOurs},
 
@@ -127,6 +129,39 @@ func standaloneFlags(t *testing.T, s shown) {
 	for _, m := range flagPattern.FindAllStringSubmatch(s.text, -1) {
 		assert.Contains(t, source, `"`+m[1]+`"`, "%s: standalone has no such flag", s)
 	}
+}
+
+// dockerFlags looks for the stage that is built, and for the flags that the worker
+// is run with.
+func dockerFlags(t *testing.T, s shown) {
+	if m := regexp.MustCompile(`docker build .*--target (\w+)`).FindStringSubmatch(s.text); m != nil {
+		assert.Regexp(t, `(?m)^FROM \S+ AS `+m[1]+`$`, textOf(t, "Dockerfile"), "%s: no such stage", s)
+		return
+	}
+	_, args, found := strings.Cut(s.text, " canvasback-worker:")
+	require.True(t, found, "%s", s)
+	source := textOf(t, "worker/worker.go")
+	flags := flagPattern.FindAllStringSubmatch(args, -1)
+	require.NotEmpty(t, flags)
+	for _, m := range flags {
+		assert.Contains(t, source, `"`+m[1]+`"`, "%s: the worker has no such flag", s)
+	}
+}
+
+// kubernetesIsThere looks for the directory, or for the container and the program
+// in it.
+func kubernetesIsThere(t *testing.T, s shown) {
+	if m := regexp.MustCompile(`deploy/kubernetes/\w+$`).FindString(s.text); m != "" {
+		assert.FileExists(t, filepath.Join(repositoryRoot(t), m, "kustomization.yaml"), "%s", s)
+		return
+	}
+	m := regexp.MustCompile(`kubectl exec -n (\w+) (\w+)-0 -c (\w+) -- starter (\w+)`).FindStringSubmatch(s.text)
+	require.NotNil(t, m, "%s", s)
+	assert.Contains(t, textOf(t, "deploy/kubernetes/sidecar/kustomization.yaml"), "namespace: "+m[1]+"\n")
+	set := textOf(t, "deploy/kubernetes/sidecar/statefulset.yaml")
+	assert.Contains(t, set, "name: "+m[2]+"\n")
+	assert.Contains(t, set, "- name: "+m[3]+"\n")
+	assert.NoError(t, exec.Command(filepath.Join(programs(t), "starter"), m[4], "--help").Run(), "%s", s)
 }
 
 // testIsThere looks for the test and for flags that are not go test's.
