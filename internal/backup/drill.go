@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"canvasback/internal/config"
@@ -23,6 +24,10 @@ import (
 // evidenceName is the file in a drill's scratch directory that holds what
 // DrillVerify found, for DrillRecord.
 const evidenceName = "evidence.json"
+
+// maxFailure bounds what a drill's record says of its failure, in bytes: twenty of
+// them must be read again.
+const maxFailure = 16 << 10
 
 // scratch opens the scratch directory of a drill, and locks it: a staging area
 // in the repository, or in the configured directory, which is laid out as a
@@ -181,6 +186,9 @@ func (r *Runner) addDrill(d *config.Database, in job.DrillRecordInput, scratch *
 	}
 	if slices.ContainsFunc(notes.Drills, func(n repo.Drill) bool { return n.Run == in.Run }) {
 		return nil
+	}
+	if len(in.Failure) > maxFailure {
+		in.Failure = strings.ToValidUTF8(in.Failure[:maxFailure], "") + " ..."
 	}
 	n := repo.Drill{
 		At: r.now().UTC().Truncate(time.Millisecond), Run: in.Run, Passed: in.Failure == "", Failure: in.Failure, Level: in.Verified.Level, Engine: in.Verified.Engine,

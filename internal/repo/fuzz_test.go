@@ -2,6 +2,7 @@ package repo
 
 import (
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -98,4 +99,18 @@ func FuzzName(f *testing.F) {
 		}
 		require.True(t, keyPattern.MatchString(stagingDirName(text)), "%q", stagingDirName(text))
 	})
+}
+
+func TestLeaseOfARunWithALongName(t *testing.T) {
+	fsys := vfstest.NewMem()
+	require.NoError(t, fsys.Mkdir("/backups", 0o700))
+	r, err := Open(fsys, "/backups")
+	require.NoError(t, err)
+	for _, run := range []string{"", strings.Repeat("x", 1<<20)} {
+		_, err = r.Acquire("shop", run, time.Unix(1e9, 0))
+		require.ErrorContains(t, err, "1 to 1024 are wanted")
+	}
+	l, err := r.Acquire("shop", strings.Repeat("x", 1<<10), time.Unix(1e9, 0))
+	require.NoError(t, err)
+	require.NoError(t, l.End())
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"path/filepath"
 	"time"
@@ -21,6 +22,10 @@ type Lease struct {
 	lock vfs.File // nil: released
 }
 
+// maxRunBytes bounds the name of a run. A record of a longer one could not be read
+// again, and would keep every other run out.
+const maxRunBytes = 1 << 10
+
 // maxRecordBytes bounds what is read of a record into memory.
 const maxRecordBytes = 64 << 10
 
@@ -35,8 +40,8 @@ type record struct {
 // while a process holds it or another run's record has not ended. A process
 // that dies leaves its record as the last Close of the run wrote it.
 func (r *Repo) Acquire(database, run string, now time.Time) (*Lease, error) {
-	if run == "" {
-		return nil, errors.New("acquire: the run is empty")
+	if run == "" || len(run) > maxRunBytes {
+		return nil, fmt.Errorf("acquire: the run's name has %d bytes, 1 to %d are wanted", len(run), maxRunBytes)
 	}
 	dir, err := r.ensureDatabaseDir(database)
 	if err != nil {
