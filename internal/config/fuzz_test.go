@@ -47,3 +47,15 @@ func FuzzSecretURL(f *testing.F) {
 		require.NotContains(t, rest, "@")
 	})
 }
+
+// What is wrong with a hook's URL is said without its query and its password.
+func TestFaultsQuoteNoSecretOfAHook(t *testing.T) {
+	for _, url := range []string{"http://127.0.0.1:1/hold?token=hunter2#hunter2", "http://u:hunter2@127.0.0.1:1/hold", "https://127.0.0.1/?k=hunter2", "http://db.example/?k=hunter2", "http://127.0.0.1:x/?k=hunter2", "http://[::1?hunter2"} {
+		c := &Config{Host: "h", Repository: "/b", Copies: 1, Databases: []Database{
+			{Name: "a", Path: "/a", Hold: Hold{Mode: HoldHTTP, URL: url}}, {Name: "b", Path: "/c", Hold: Hold{Mode: HoldHTTP, URL: url}},
+		}}
+		err := c.Validate()
+		require.ErrorContains(t, err, "hold.url", url)
+		require.NotContains(t, err.Error(), "hunter2", url)
+	}
+}

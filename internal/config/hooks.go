@@ -69,15 +69,30 @@ func (h hookKeys) checkURL() string {
 	u, err := url.Parse(h.url)
 	switch {
 	case err != nil:
-		return fmt.Sprintf("%q is not a URL", h.url)
+		return "it is not a URL" // and may hold a secret
 	case u.Scheme != "http" || u.Host == "":
-		return fmt.Sprintf("%q is not a URL of the form http://HOST:PORT/PATH", u.Redacted())
+		return fmt.Sprintf("%q is not a URL of the form http://HOST:PORT/PATH", shownURL(u))
 	case u.User != nil:
-		return fmt.Sprintf("%q holds a user name: the hook is called without one", u.Redacted())
+		return fmt.Sprintf("%q holds a user name: the hook is called without one", shownURL(u))
 	case h.socket == "" && !isLoopback(u.Hostname()):
 		return fmt.Sprintf("%q is not on this machine: localhost, 127.0.0.1 or [::1], or a unix socket in %s.socket", h.url, h.section)
 	}
 	return ""
+}
+
+// shownURL leaves out of a URL what may be a secret.
+func shownURL(u *url.URL) string {
+	shown := *u
+	shown.RawQuery, shown.Fragment, shown.RawFragment = "", "", ""
+	return shown.Redacted()
+}
+
+func hookURL(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return "it"
+	}
+	return shownURL(u)
 }
 
 func isLoopback(host string) bool {

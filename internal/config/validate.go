@@ -92,7 +92,7 @@ func (c *Config) checkHolds() []fault {
 		k.at = fmt.Sprintf("databases[%d]", i)
 		where := d.Hold.Socket + " " + d.Hold.URL
 		first, twice := seen[where]
-		k.require(!twice, "hold.url", "%s is the hold of databases[%d] already: each database needs one of its own", d.Hold.URL, first)
+		k.require(!twice, "hold.url", "%s is the hold of databases[%d] already: each database needs one of its own", hookURL(d.Hold.URL), first)
 		if !twice {
 			seen[where] = i
 		}

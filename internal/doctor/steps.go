@@ -73,17 +73,17 @@ func (s *subject) holdHook(ctx context.Context) Finding {
 		}
 		ctx, cancel := context.WithTimeout(ctx, time.Duration(h.Timeout))
 		defer cancel()
-		answer, err := hook.Get(ctx, h.URL+"/status", h.Socket)
+		answer, err := hook.Get(ctx, statusOf(h.URL), h.Socket)
 		var status *hook.StatusError
 		switch {
 		case err == nil && len(answer) <= hook.MaxAnswer:
-			return finding(check, OK, "", "%s/status answers", h.URL)
+			return finding(check, OK, "", "%s answers", hook.Shown(statusOf(h.URL)))
 		case errors.As(err, &status) && (status.Code == 404 || status.Code == 405):
 			return finding(check, OK, "", "%s; it has no /status", f.Found)
 		case err == nil:
 			err = fmt.Errorf("more than %d bytes", hook.MaxAnswer)
 		}
-		return finding(check, worse(h.OnError), "look at the service's log", "%s/status does not answer well: %v", h.URL, err)
+		return finding(check, worse(h.OnError), "look at the service's log", "%s does not answer well: %v", hook.Shown(statusOf(h.URL)), err)
 	}
 	return finding(check, OK, "", "mode is %s", h.Mode)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"time"
 
 	"canvasback/internal/config"
@@ -19,13 +20,23 @@ const probeTimeout = time.Minute
 // not known.
 type known struct{ version, from string }
 
+// statusOf is where a hold says how it is: below its URL, before the query that
+// this may have.
+func statusOf(hold string) string {
+	to, err := url.JoinPath(hold, "status")
+	if err != nil {
+		return hold
+	}
+	return to
+}
+
 // ownersVersion asks the hook, which knows, and else looks at what the owner's
 // process is made of.
 func (s *subject) ownersVersion(ctx context.Context) known {
 	if s.db.Hold.Mode == config.HoldHTTP {
 		ctx, cancel := context.WithTimeout(ctx, time.Duration(s.db.Hold.Timeout))
 		defer cancel()
-		answer, err := hook.Get(ctx, s.db.Hold.URL+"/status", s.db.Hold.Socket)
+		answer, err := hook.Get(ctx, statusOf(s.db.Hold.URL), s.db.Hold.Socket)
 		var status struct {
 			EngineVersion string `json:"engine_version"`
 		}

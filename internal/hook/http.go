@@ -57,7 +57,7 @@ func send(ctx context.Context, method, url, socket string, body []byte) ([]byte,
 	}
 	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
 	if err != nil {
-		return nil, fmt.Errorf("%s: not a URL", shown(url))
+		return nil, fmt.Errorf("%s: not a URL", Shown(url))
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
@@ -67,22 +67,22 @@ func send(ctx context.Context, method, url, socket string, body []byte) ([]byte,
 		if u, ok := errors.AsType[*neturl.Error](err); ok {
 			err = u.Err // its text has the whole URL
 		}
-		return nil, fmt.Errorf("%s %s: %w", method, shown(url), err)
+		return nil, fmt.Errorf("%s %s: %w", method, Shown(url), err)
 	}
 	defer res.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(res.Body, MaxAnswer+1))
 	switch {
 	case res.StatusCode < 200 || res.StatusCode >= 300:
-		return nil, &StatusError{URL: shown(url), Status: res.Status, Code: res.StatusCode, Body: answer[:min(len(answer), MaxOutput)]}
+		return nil, &StatusError{URL: Shown(url), Status: res.Status, Code: res.StatusCode, Body: answer[:min(len(answer), MaxOutput)]}
 	case err != nil:
-		return nil, fmt.Errorf("%s answers %s and then breaks off: %w", shown(url), res.Status, err)
+		return nil, fmt.Errorf("%s answers %s and then breaks off: %w", Shown(url), res.Status, err)
 	}
 	return answer, nil
 }
 
-// shown is what errors may say of a URL: they travel to Temporal, and a query or
+// Shown is what errors may say of a URL: they travel to Temporal, and a query or
 // a password may be a secret.
-func shown(url string) string {
+func Shown(url string) string {
 	u, err := neturl.Parse(url)
 	if err != nil {
 		return "the hook's URL"
