@@ -75,7 +75,7 @@ func (h hookKeys) checkURL() string {
 	case u.User != nil:
 		return fmt.Sprintf("%q holds a user name: the hook is called without one", shownURL(u))
 	case h.socket == "" && !isLoopback(u.Hostname()):
-		return fmt.Sprintf("%q is not on this machine: localhost, 127.0.0.1 or [::1], or a unix socket in %s.socket", h.url, h.section)
+		return fmt.Sprintf("%q is not on this machine: localhost, 127.0.0.1 or [::1], or a unix socket in %s.socket", shownURL(u), h.section)
 	}
 	return ""
 }
