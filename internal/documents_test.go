@@ -129,3 +129,27 @@ func anchorsOf(text string) map[string]bool {
 	}
 	return anchors
 }
+
+// TestTestsOfTheDocuments looks for every test that a document names as proof.
+func TestTestsOfTheDocuments(t *testing.T) {
+	named := regexp.MustCompile("`((?:Test|Fuzz|Benchmark)[A-Z][A-Za-z0-9_]*)`")
+	there, found := map[string]bool{}, 0
+	defined := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)[A-Z][A-Za-z0-9_]*)\(`)
+	for name := range tracked(t) {
+		if strings.HasSuffix(name, "_test.go") {
+			for _, m := range defined.FindAllStringSubmatch(readDocument(t, name), -1) {
+				there[m[1]] = true
+			}
+		}
+	}
+	for name := range tracked(t) {
+		if !strings.HasSuffix(name, ".md") {
+			continue
+		}
+		for _, m := range named.FindAllStringSubmatch(readDocument(t, name), -1) {
+			found++
+			assert.True(t, there[m[1]], "%s names the test %s, which is not there", name, m[1])
+		}
+	}
+	assert.NotZero(t, found)
+}
