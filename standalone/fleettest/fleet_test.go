@@ -25,10 +25,10 @@ func TestFleet(t *testing.T) {
 	}
 	w := s.watch(min(30*time.Second, *every/4))
 	s.rhythm.soon(time.Now(), *databases)
-	s.schedule()
+	took := s.schedule()
 	begin := s.rhythm.after(time.Now())
 	ticks := int(*lasts / *every)
-	s.note("%d schedules %q are made, first due %s", *databases, s.rhythm.cron(), begin.Format(time.TimeOnly))
+	s.note("%d schedules %q are applied in %s, first due %s", *databases, s.rhythm.cron(), took, begin.Format(time.TimeOnly))
 	due := func(i int) time.Time { return begin.Add(time.Duration(i) * *every) }
 
 	// 1. A cable is pulled while runs fall due.

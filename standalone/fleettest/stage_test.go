@@ -13,11 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
 
-	"canvasback/internal/app"
 	"canvasback/internal/cli"
 	"canvasback/internal/engine/enginetest"
 )
@@ -156,27 +154,22 @@ func (h *host) cpu() (seconds float64) {
 	return seconds
 }
 
-// schedule gives every database its schedule.
-func (s *stage) schedule() {
+// schedule has starter apply make the schedule of every database, and returns
+// how long that took.
+func (s *stage) schedule() time.Duration {
 	s.t.Helper()
-	specs := make(chan app.Spec)
-	var makers sync.WaitGroup
-	for range 4 {
-		makers.Go(func() {
-			for spec := range specs {
-				_, err := app.EnsureSchedule(s.t.Context(), s.client, spec)
-				assert.NoError(s.t, err)
-			}
-		})
-	}
+	var text strings.Builder
+	fmt.Fprintf(&text, "fleet: test\ndefaults: {schedule: '%s', jitter: %s}\ndatabases:\n", s.rhythm.cron(), *jitter)
 	for _, h := range s.hosts {
 		for _, db := range h.databases {
-			specs <- app.Spec{Database: db, Host: h.name, Cron: s.rhythm.cron(), Jitter: *jitter}
+			fmt.Fprintf(&text, "  - {name: %s, host: %s}\n", db, h.name)
 		}
 	}
-	close(specs)
-	makers.Wait()
-	require.False(s.t, s.t.Failed())
+	file := filepath.Join(s.dir, "fleet.yaml")
+	require.NoError(s.t, os.WriteFile(file, []byte(text.String()), 0o600))
+	began := time.Now()
+	s.starter("apply", "-f", file, "--yes", "--address", s.address)
+	return time.Since(began).Round(time.Millisecond)
 }
 
 // starter runs a command.
