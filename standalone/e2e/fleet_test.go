@@ -27,6 +27,7 @@ type applyDoc struct {
 	Fleet        string
 	Summary      map[string]int
 	Done, Failed int
+	of           string // the world's databases
 	Steps        []struct {
 		Action, Task, Database, Host, Why, Hint string
 		Changes                                 []struct{ Field, Old, New string }
@@ -35,11 +36,12 @@ type applyDoc struct {
 	}
 }
 
-// did are the steps but those that are unchanged, in words.
+// did are the steps of the world's databases but those that are unchanged, in
+// words: other tests make schedules by hand meanwhile.
 func (d applyDoc) did() []string {
 	var all []string
 	for _, s := range d.Steps {
-		if s.Action == "unchanged" {
+		if s.Action == "unchanged" || s.Database != d.of && !strings.HasPrefix(s.Database, d.of+"-") {
 			continue
 		}
 		text := s.Action + " " + s.Task + " " + s.Database
@@ -60,7 +62,7 @@ func (w *world) apply(status int, text string, args ...string) applyDoc {
 	require.NoError(w.t, os.WriteFile(path, []byte(text), 0o600))
 	o := w.starter(append([]string{"apply", "-f", path, "--json"}, args...)...)
 	require.Equal(w.t, status, o.status, "%s%s", o.out, o.errOut)
-	var d applyDoc
+	d := applyDoc{of: w.name()}
 	require.NoError(w.t, json.Unmarshal([]byte(o.out), &d), o.out)
 	return d
 }
@@ -231,30 +233,45 @@ func (w *world) moveTo(host string, args ...string) applyDoc {
 	return w.apply(failure.ExitDone, text, append(args, "--yes")...)
 }
 
+// triggered has the schedule start a run, once it knows that the one before has
+// ended.
+func (w *world) triggered() (run runDoc) {
+	w.t.Helper()
+	eventually(w.t, "the schedule starts a run", func() bool {
+		o := w.starter("schedule", "trigger", "--database", w.name(), "--json")
+		return o.status == failure.ExitDone && json.Unmarshal([]byte(o.out), &run) == nil
+	})
+	return run
+}
+
 // A database that moves to another host, whose worker has the same repository:
 // the run at work ends where it began, the next one is on the new host, and the
 // history and the backups stay. Both workers have it in their configuration.
 func TestFleetMovesADatabase(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, shared.HostPort())
-	w.createLarge(8 << 20)
-	second := w.host + "-two"
-	w.startWorker("--config", w.slow("4MB"))
+	w.create()
+	second, gate := w.host+"-two", filepath.Join(w.dir, "gate")
+	w.startWorker("--config", w.slow("1GB",
+		fmt.Sprintf("checkpoint: {mode: command, command: [/bin/sh, -c, 'until test -e %s; do sleep 0.1; done'], timeout: 10m}", gate)))
 	w.startWorker("--database", w.name()+"="+w.database, "--repository", w.repository, "--host", second)
 	w.waitForWorker()
 	w.moveTo(w.host)
 	var old runDoc
 	w.do(&old, "schedule", "trigger")
-	w.copied(1)
+	eventually(t, "the run waits for its owner", func() bool {
+		r := w.status().Running
+		return r != nil && r.Progress != nil && r.Progress.Step == "checkpoint"
+	})
 
 	d := w.moveTo(second)
 	require.Equal(t, []string{"move backup " + w.name() + " host:" + w.host + "->" + second}, d.did())
 	assert.Contains(t, d.Steps[0].Why, "ends on host "+w.host+" first")
 	assert.Equal(t, second, w.status().Host, "two workers have it: the schedule's counts")
 	w.refused(failure.Busy, "schedule", "trigger")
+	require.NoError(t, os.WriteFile(gate, nil, 0o600))
 	first := w.finished(old)
-	var fresh runDoc
-	w.do(&fresh, "schedule", "trigger")
+	fresh := w.triggered()
 	last := w.finished(fresh)
 	queue := func(r runDoc) string {
 		run, err := w.client().DescribeWorkflowExecution(t.Context(), r.WorkflowID, r.RunID)
@@ -284,16 +301,12 @@ func TestFleetMovesADatabaseFromAHostThatIsGone(t *testing.T) {
 	w.startWorker()
 	w.waitForWorker()
 	w.moveTo(w.host + "-gone")
-	var stuck, fresh runDoc
+	var stuck runDoc
 	w.do(&stuck, "schedule", "trigger")
 	d := w.moveTo(w.host)
 	require.Equal(t, 1, d.Done)
 	assert.Contains(t, d.Steps[0].Why, stuck.WorkflowID)
-	eventually(t, "the schedule knows that its run has ended", func() bool {
-		o := w.starter("schedule", "trigger", "--database", w.name(), "--json")
-		return o.status == failure.ExitDone && json.Unmarshal([]byte(o.out), &fresh) == nil
-	})
-	w.finished(fresh)
+	w.finished(w.triggered())
 	info, err := w.client().DescribeWorkflowExecution(t.Context(), stuck.WorkflowID, stuck.RunID)
 	require.NoError(t, err)
 	assert.Equal(t, enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED, info.GetWorkflowExecutionInfo().GetStatus())
