@@ -11,6 +11,7 @@ import (
 )
 
 func TestFleet(t *testing.T) {
+	t.Parallel() // both wait most of the time
 	s := newStage(t)
 	var hosts []*host
 	for i, name := range []string{"db1", "db2"} {

@@ -8,6 +8,7 @@ import (
 
 // TestLoad gives one worker all databases, and measures.
 func TestLoad(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	h := s.addHost("db1", *databases, *live, nil)
 	s.startWorker(h, workerProgram)
