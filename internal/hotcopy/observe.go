@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"syscall"
 	"time"
 
 	"canvasback/internal/duckfile"
@@ -79,6 +80,8 @@ func sourceError(path string, err error) error {
 		return failure.Errorf(failure.NoSuchFile, "no database at %s: %w", path, err)
 	case errors.Is(err, fs.ErrPermission):
 		return failure.Errorf(failure.NoPermission, "the database %s cannot be read: %w", path, err)
+	case errors.Is(err, syscall.ELOOP), errors.Is(err, syscall.ENXIO):
+		return failure.Errorf(failure.NotAFile, "no database at %s: %w", path, err)
 	}
 	return fmt.Errorf("read the database %s: %w", path, err)
 }

@@ -36,7 +36,7 @@ var classes = []class{
 	// What is not run.
 	{pattern: like(`go run \./standalone( .*)?`), not: "the tests of package standalone run it, from the first start on", check: standaloneFlags},
 	{pattern: like(`\.ci/run`), not: "it runs this test", check: executable(".ci/run")},
-	{pattern: like(`go test \./internal/\w+ -run \w+ .*`), not: "it takes an hour", check: testIsThere},
+	{pattern: like(`go test \./(internal|standalone)/\w+ -run \w+ .*`), not: "it takes an hour", check: testIsThere},
 	{pattern: like(`go test \./internal/[\w/]+ -run '\^\$' -bench \w+ -benchtime \d+x`), not: "it takes minutes", check: benchmarkIsThere},
 	{pattern: like(`docker (build|run) (?s:.*)`), not: "it needs a container engine", check: dockerFlags},
 	{pattern: like(`kubectl .*`), not: "it needs a cluster", check: kubernetesIsThere},

@@ -154,7 +154,7 @@ func TestSecretsStayWhereTheyAre(t *testing.T) {
 	collector.ask(t)
 	t.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization="+secret("otel"))
 	t.Setenv("AWS_SECRET_ACCESS_KEY", secret("environment"))
-	if setting.tls == nil {
+	if !setting.TLS() {
 		t.Setenv("TEMPORAL_API_KEY", secret("api-key"))
 		t.Setenv("TEMPORAL_TLS", "false")
 	}

@@ -9,8 +9,8 @@
 //
 // As they are, both take about a minute. The hour is
 //
-//	go test ./fleettest -run TestFleet -timeout 2h -v -for 1h -every 15m -jitter 8m -databases 200 -live 12 -results DIR
-//	go test ./fleettest -run TestLoad -timeout 2h -v -for 1h -every 1h -jitter 1h -databases 1000 -live 0 -results DIR
+//	go test ./standalone/fleettest -run TestFleet -timeout 2h -v -for 1h -every 15m -jitter 8m -databases 200 -live 12 -results DIR
+//	go test ./standalone/fleettest -run TestLoad -timeout 2h -v -for 1h -every 1h -jitter 1h -databases 1000 -live 0 -results DIR
 //
 // -old-worker PATH lets the host whose worker is replaced begin with that build.
 package fleettest

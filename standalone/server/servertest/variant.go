@@ -70,6 +70,9 @@ func (v *Variant) certify(dir string) error {
 	return nil
 }
 
+// TLS tells whether the frontend speaks TLS.
+func (v *Variant) TLS() bool { return v.tls != nil }
+
 // Close ends what New has started. Servers are stopped before.
 func (v *Variant) Close() error {
 	if v.postgres == nil {
