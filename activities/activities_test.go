@@ -388,6 +388,8 @@ func TestTurnsAreInOrder(t *testing.T) {
 			leave[i](gaveUp)
 		}
 		time.Sleep(time.Hour)
+		mu.Lock()
+		defer mu.Unlock()
 		require.Len(t, order, 200-19)
 		for i, n := range order {
 			assert.False(t, n >= 10 && n%10 == 0, "%d gave up", n)
