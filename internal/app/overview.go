@@ -84,11 +84,11 @@ type overview struct {
 	locked error      // one of those
 }
 
-// pass takes the error of what cannot be decrypted for none where all databases
-// are asked about: others may have keys of their own.
-func (o *overview) pass(what string, err error) error {
+// pass takes the error of what cannot be decrypted for none, unless it was asked
+// for by name: others may have keys of their own.
+func (o *overview) pass(what string, err error, named bool) error {
 	locked := locked(what, err)
-	if locked == nil || len(o.query.Databases) > 0 {
+	if locked == nil || named {
 		return err
 	}
 	o.mu.Lock()
@@ -113,7 +113,7 @@ func (o *overview) find(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := o.read(ctx, running); err != nil {
+	if err := o.read(ctx, running, false); err != nil {
 		return err
 	}
 	for _, host := range o.configuring() {
@@ -179,8 +179,9 @@ func (o *overview) runs(ctx context.Context) error {
 	return nil
 }
 
-// read fills in the pulses of the hosts that are not read yet.
-func (o *overview) read(ctx context.Context, hosts []string) error {
+// read fills in the pulses of the hosts that are not read yet. Those of named
+// hosts have to be readable.
+func (o *overview) read(ctx context.Context, hosts []string, named bool) error {
 	var mu sync.Mutex
 	return each(ctx, hosts, func(ctx context.Context, host string) error {
 		mu.Lock()
@@ -195,7 +196,7 @@ func (o *overview) read(ctx context.Context, hosts []string) error {
 			o.pulses[host] = p
 			mu.Unlock()
 		}
-		return o.pass("the host "+host, err)
+		return o.pass("the host "+host, err, named)
 	})
 }
 
@@ -212,7 +213,7 @@ func (o *overview) ask(ctx context.Context) (map[string]*Status, error) {
 		}
 		s, err := statusOf(ctx, o.client, name, o.names[name], newest)
 		if err != nil {
-			return o.pass("the database "+name, err)
+			return o.pass("the database "+name, err, len(o.query.Databases) > 0)
 		}
 		if s.Spec.Host == "" {
 			s.Spec.Host = o.names[name]
@@ -239,7 +240,7 @@ func (o *overview) configured(ctx context.Context, statuses map[string]*Status) 
 	if len(unknown) == 0 || len(o.query.Databases) == 0 {
 		return nil
 	}
-	if err := o.read(ctx, []string{o.query.Otherwise}); err != nil {
+	if err := o.read(ctx, []string{o.query.Otherwise}, true); err != nil {
 		return err
 	}
 	unknown = slices.DeleteFunc(unknown, func(s *Status) bool { return o.has(s.Spec.Host, s.Spec.Database) })
@@ -250,7 +251,7 @@ func (o *overview) configured(ctx context.Context, statuses map[string]*Status) 
 	if err != nil {
 		return err
 	}
-	if err := o.read(ctx, running); err != nil {
+	if err := o.read(ctx, running, false); err != nil {
 		return err
 	}
 	for _, s := range unknown {
@@ -280,7 +281,7 @@ func (o *overview) hosts(ctx context.Context, statuses map[string]*Status) error
 		names[s.Spec.Host] = true
 	}
 	all := slices.Sorted(maps.Keys(names))
-	if err := o.read(ctx, all); err != nil {
+	if err := o.read(ctx, all, len(o.query.Databases) > 0); err != nil {
 		return err
 	}
 	var mu sync.Mutex

@@ -196,18 +196,18 @@ func TestMetricsOfARealWorker(t *testing.T) {
 	w.do(&result, "run")
 	eventually(t, "the backup is seen", func() bool { return len(p.query(`canvasback_newest_verified_age_seconds{`+labels+`}`)) == 1 })
 	for expr, want := range map[string]float64{
-		`canvasback_backups{` + labels + `}`:                                                                             1,
-		`canvasback_newest_verified_bytes{` + labels + `}`:                                                               float64(result.Bytes),
-		`canvasback_copied_bytes_total{` + labels + `}`:                                                                  float64(result.Bytes),
-		`canvasback_copies_total{` + labels + `} == 1`:                                                                   1,
-		`canvasback_copy_attempts_total{` + labels + `}`:                                                                 float64(result.Attempts),
-		`canvasback_verifications_total{` + labels + `,state="verified"}`:                                                1,
-		`canvasback_prune_decisions_total{` + labels + `,decision="kept"}`:                                               1,
-		`canvasback_step_duration_seconds_count{` + labels + `,step="copy",outcome="done"}`:                              1,
-		`sum(canvasback_steps_running{` + labels + `})`:                                                                  0,
-		`canvasback_repository_bytes{host="` + w.host + `"}`:                                                             float64(result.Bytes),
-		`canvasback_temporal_connected{host="` + w.host + `"}`:                                                           1,
-		`temporal_activity_execution_latency_seconds_count{task_queue="canvasback@` + w.host + `",activity_type="Copy"}`: 1,
+		`canvasback_backups{` + labels + `}`:                                                                                   1,
+		`canvasback_newest_verified_bytes{` + labels + `}`:                                                                     float64(result.Bytes),
+		`canvasback_copied_bytes_total{` + labels + `}`:                                                                        float64(result.Bytes),
+		`canvasback_copies_total{` + labels + `} == 1`:                                                                         1,
+		`canvasback_copy_attempts_total{` + labels + `}`:                                                                       float64(result.Attempts),
+		`canvasback_verifications_total{` + labels + `,state="verified"}`:                                                      1,
+		`canvasback_prune_decisions_total{` + labels + `,decision="kept"}`:                                                     1,
+		`canvasback_step_duration_seconds_count{` + labels + `,step="copy",outcome="done"}`:                                    1,
+		`sum(canvasback_steps_running{` + labels + `})`:                                                                        0,
+		`canvasback_repository_bytes{host="` + w.host + `"}`:                                                                   float64(result.Bytes),
+		`canvasback_temporal_connected{host="` + w.host + `"}`:                                                                 1,
+		`temporal_activity_execution_latency_seconds_count{task_queue="canvasback@` + w.host + `/turns",activity_type="Copy"}`: 1,
 	} {
 		eventually(t, expr+" is scraped", func() bool { s := p.query(expr); return len(s) == 1 && s[0].value == want })
 	}
