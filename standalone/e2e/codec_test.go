@@ -97,7 +97,7 @@ func TestNothingIsReadableOnTheServer(t *testing.T) {
 	w.createLarge(6 << 20)
 	broken := filepath.Join(w.dir, "live", "broken.duckdb")
 	require.NoError(t, os.WriteFile(broken, make([]byte, 1<<16), 0o600))
-	config := w.slow("3MB")
+	config := w.slow("400KB") // the run that is stopped is asked about first, on a busy machine too
 	text, err := os.ReadFile(config)
 	require.NoError(t, err)
 	text = fmt.Appendf(text, "  - {name: %s-broken, path: %s}\n", w.name(), broken)
