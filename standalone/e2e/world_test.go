@@ -19,6 +19,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
 
+	"canvasback/internal/app"
 	"canvasback/internal/cli"
 	"canvasback/internal/engine"
 	"canvasback/internal/engine/enginetest"
@@ -285,7 +286,16 @@ func within(t *testing.T, limit time.Duration, what string, f func() bool) {
 // waitForWorker returns when the server has seen a worker of the host.
 func (w *world) waitForWorker() {
 	w.t.Helper()
-	eventually(w.t, "the worker polls", func() bool { return w.status().Worker })
+	c := w.client()
+	eventually(w.t, "the worker polls", func() bool {
+		s := w.told(0)
+		if s.exit != failure.ExitNotFound {
+			return s.Worker
+		}
+		// A worker that does not have the database.
+		polled, err := app.Polled(w.t.Context(), c, w.host)
+		return err == nil && polled
+	})
 }
 
 func (w *world) client() client.Client {
