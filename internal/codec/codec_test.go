@@ -202,11 +202,13 @@ func TestSizesAreBounded(t *testing.T) {
 // returned as it is, and all else is an Error.
 func FuzzDecode(f *testing.F) {
 	k := keysOf(f, 1, 2)
-	made := map[string]string{}
+	// Another process of the fuzzer seals the seeds anew: only what is in them is the
+	// same.
+	made := map[string]bool{}
 	for _, text := range []string{"", "x", "/var/lib/shop/shop.duckdb"} {
 		inner := payloadOf(f, text)
 		p := encoded(f, k, inner)
-		made[string(p.Data)] = text
+		made[string(inner.Data)] = true
 		f.Add([]byte(encoding), []byte(cipherName), []byte("k1"), p.Data)
 		f.Add([]byte(encoding), []byte(cipherName), []byte("k2"), p.Data)
 		f.Add([]byte("json/plain"), []byte(nil), []byte(nil), inner.Data)
@@ -225,9 +227,7 @@ func FuzzDecode(f *testing.F) {
 		case !sealed(p):
 			require.Same(t, p, out[0])
 		default:
-			text, ours := made[string(data)]
-			require.True(t, ours, "it was never sealed")
-			require.True(t, proto.Equal(payloadOf(t, text), out[0]))
+			require.True(t, made[string(out[0].GetData())], "it was never sealed")
 		}
 	})
 }

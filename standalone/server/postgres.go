@@ -23,6 +23,7 @@ type PostgreSQL struct {
 const (
 	postgresShards   = 4
 	postgresMaxConns = 20
+	visibilityRPS    = 100
 )
 
 // postgresStores keep the state in PostgreSQL with the settings that a
@@ -33,6 +34,8 @@ func postgresStores(o Options) (*stores, error) {
 		shards: postgresShards,
 		dynamic: dynamicconfig.StaticClient{
 			dynamicconfig.WorkflowPauseEnabled.Key(): true,
+			// Lists of runs that clients may ask for in a second: ten, if nothing is said.
+			dynamicconfig.FrontendMaxNamespaceVisibilityRPSPerInstance.Key(): visibilityRPS,
 		},
 	}, nil
 }
