@@ -286,14 +286,13 @@ func within(t *testing.T, limit time.Duration, what string, f func() bool) {
 // waitForWorker returns when the server has seen a worker of the host.
 func (w *world) waitForWorker() {
 	w.t.Helper()
-	c := w.client()
 	eventually(w.t, "the worker polls", func() bool {
 		s := w.told(0)
 		if s.exit != failure.ExitNotFound {
 			return s.Worker
 		}
 		// A worker that does not have the database.
-		polled, err := app.Polled(w.t.Context(), c, w.host)
+		polled, err := app.Polled(w.t.Context(), w.client(), w.host)
 		return err == nil && polled
 	})
 }
