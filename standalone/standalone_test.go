@@ -223,7 +223,7 @@ func TestPortsAndDatabases(t *testing.T) {
 
 	t.Run("a taken port is refused by the flag's name", func(t *testing.T) {
 		p := launch(t, dir, fmt.Sprintf("--ui-port=%d", taken))
-		assert.Equal(t, 2, p.exit())
+		assert.Equal(t, 1, p.exit())
 		assert.Contains(t, p.errOut.String(), fmt.Sprintf("--ui-port %d: ", taken))
 	})
 
