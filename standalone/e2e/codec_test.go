@@ -130,7 +130,7 @@ func TestNothingIsReadableOnTheServer(t *testing.T) {
 	raw.WriteString(w.kept(plain))
 	for name, secret := range map[string]string{
 		"paths": w.dir, "the reason of a stop": "the disk is being moved", "an error": "not a DuckDB", "IDs of backups": good.ID,
-		"details": "checkpoint, copy, verify, prune", "a heartbeat": "copy: copy, attempt", "the schedule of the memo": `\"schedule\":\"0 3 * * *\"`, "JSON": `{"`,
+		"details": "checkpoint, copy, verify, prune", "a heartbeat": "copy: copy, attempt", "the schedule of the memo": `\"schedule\":\"0 3 * * *\"`, "an input": `{"database":`,
 	} {
 		assert.True(t, strings.Contains(seen.String(), secret), "%s: %q is nowhere even with the key", name, secret)
 		assert.False(t, strings.Contains(raw.String(), secret), "%s: %q can be read without the key", name, secret)

@@ -291,6 +291,9 @@ func (w *world) waitForWorker() {
 		if s.exit != failure.ExitNotFound {
 			return s.Worker
 		}
+		if w.env != nil {
+			return false // only a process connects as this host does
+		}
 		// A worker that does not have the database.
 		polled, err := app.Polled(w.t.Context(), w.client(), w.host)
 		return err == nil && polled

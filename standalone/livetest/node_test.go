@@ -2,6 +2,7 @@ package livetest
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -61,7 +62,7 @@ databases:
 	service.WaitFor(t, 300)
 
 	remote := []string{"--database", "shop", "--host", "shop-host", "--address", temporal.HostPort()}
-	require.Eventually(t, func() bool { return polls(t, starter, remote) }, time.Minute, 100*time.Millisecond, "no worker polls")
+	require.Eventually(t, func() bool { return polls(t, starter, remote) }, 5*time.Minute, 100*time.Millisecond, "no worker polls")
 	var newest int64
 	for i := range runsInARow {
 		before := service.Committed(t)
@@ -90,15 +91,18 @@ databases:
 	live.CheckPrefix(t, service.Database, newest)
 }
 
-// polls asks whether the host's worker is there.
+// polls asks whether the host's worker is there. Until it is, nothing knows of the
+// database, and the status is an error.
 func polls(t *testing.T, starter string, remote []string) bool {
 	t.Helper()
 	var databases []struct {
 		Worker bool `json:"worker"`
 	}
-	live.Starter(t, starter, &databases, append([]string{"status"}, remote...)...)
-	require.Len(t, databases, 1)
-	return databases[0].Worker
+	out, err := exec.CommandContext(t.Context(), starter, append([]string{"status", "--json"}, remote...)...).Output()
+	if err != nil || json.Unmarshal(out, &databases) != nil {
+		return false
+	}
+	return len(databases) == 1 && databases[0].Worker
 }
 
 // startWorker starts the worker and returns what stops it in good order.
