@@ -3,6 +3,8 @@ package app
 import (
 	"context"
 	"slices"
+	"sync"
+	"time"
 
 	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
@@ -31,8 +33,9 @@ var AttributeTypes = map[string]enumspb.IndexedValueType{
 // and tries the workflow task again: that must not hold the run up, so a task that
 // was refused sets none.
 func AttributesOf(c client.Client) *activities.Attributes {
+	known := &answers{client: c, now: time.Now}
 	return &activities.Attributes{Registered: func(ctx context.Context, namespace string) ([]string, error) {
-		names, err := registered(ctx, c, namespace)
+		names, err := known.registered(ctx, namespace)
 		if err != nil || len(names) == 0 {
 			return nil, err
 		}
@@ -76,6 +79,39 @@ func taskRefused(ctx context.Context, c client.Client, namespace string, run wor
 		}
 	}
 	return false, nil
+}
+
+// answersLast is for how long an answer is taken for the present state. It is
+// short beside the time that a server needs to know of a new attribute itself.
+const answersLast = 10 * time.Second
+
+// answers keeps the last one. A Temporal server that stores visibility in SQL
+// opens a connection to itself for each such question and leaves it open, for half
+// an hour: with a question a run thousands of runs an hour would use up its files.
+type answers struct {
+	client client.Client
+	now    func() time.Time
+
+	mu    sync.Mutex // guards what follows
+	of    string     // the namespace
+	at    time.Time
+	names []string
+}
+
+func (a *answers) registered(ctx context.Context, namespace string) ([]string, error) {
+	a.mu.Lock()
+	names, fresh := a.names, a.of == namespace && a.now().Sub(a.at) < answersLast
+	a.mu.Unlock()
+	if fresh {
+		return names, nil
+	}
+	names, err := registered(ctx, a.client, namespace)
+	if err == nil {
+		a.mu.Lock()
+		a.of, a.at, a.names = namespace, a.now(), names
+		a.mu.Unlock()
+	}
+	return names, err
 }
 
 // registered names those of AttributeTypes that the namespace has. A server that

@@ -2,12 +2,15 @@ package app
 
 import (
 	"context"
+	"errors"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
+	"go.temporal.io/api/operatorservice/v1"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
@@ -69,4 +72,41 @@ func TestTaskRefused(t *testing.T) {
 			assert.Equal(t, tt.want, got)
 		})
 	}
+}
+
+// askedServer counts the questions about search attributes.
+type askedServer struct {
+	client.Client
+	operatorservice.OperatorServiceClient
+	asked int
+	err   error
+}
+
+func (s *askedServer) OperatorService() operatorservice.OperatorServiceClient { return s }
+
+func (s *askedServer) ListSearchAttributes(context.Context, *operatorservice.ListSearchAttributesRequest, ...grpc.CallOption) (*operatorservice.ListSearchAttributesResponse, error) {
+	s.asked++
+	return &operatorservice.ListSearchAttributesResponse{CustomAttributes: AttributeTypes}, s.err
+}
+
+func TestAnswers(t *testing.T) {
+	now := time.Date(2026, 11, 26, 3, 0, 0, 0, time.UTC)
+	s := &askedServer{err: errors.New("away")}
+	a := &answers{client: s, now: func() time.Time { return now }}
+	_, err := a.registered(t.Context(), "default")
+	require.ErrorContains(t, err, "away")
+	s.err = nil
+	for range 3 {
+		names, err := a.registered(t.Context(), "default")
+		require.NoError(t, err)
+		assert.Len(t, names, len(AttributeTypes))
+	}
+	assert.Equal(t, 2, s.asked, "an error is no answer, an answer holds for a while")
+	now = now.Add(answersLast)
+	_, err = a.registered(t.Context(), "default")
+	require.NoError(t, err)
+	assert.Equal(t, 3, s.asked, "and not longer")
+	_, err = a.registered(t.Context(), "other")
+	require.NoError(t, err)
+	assert.Equal(t, 4, s.asked, "nor for another namespace")
 }
