@@ -31,17 +31,7 @@ type verdict struct {
 func (s *stage) compare(until time.Time) *verdict {
 	s.t.Helper()
 	v := &verdict{failedTasks: map[string]int{}}
-	// The list of runs comes after their ends.
-	s.eventually("every start of the schedules is in the list of runs, and has ended", 30*time.Minute, func() bool {
-		actions := 0
-		for _, h := range s.hosts {
-			for _, db := range h.databases {
-				actions += s.starts(db).actions
-			}
-		}
-		v.runs = s.list("")
-		return len(v.runs) == actions && !slices.ContainsFunc(v.runs, func(r *run) bool { return r.status == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING })
-	})
+	s.listed(v)
 	of := map[string][]*run{}
 	for _, r := range v.runs {
 		of[r.database] = append(of[r.database], r)
@@ -69,6 +59,33 @@ func (s *stage) compare(until time.Time) *verdict {
 		}
 	}
 	return v
+}
+
+// listed waits until the list of runs has every start of the schedules, which it
+// may lag behind, and each has ended.
+func (s *stage) listed(v *verdict) {
+	s.t.Helper()
+	var differs []string
+	s.check("every start of the schedules is in the list of runs, and has ended", 10*time.Minute, func() bool {
+		differs = nil
+		counted := map[string]int{}
+		v.runs = s.list("")
+		for _, r := range v.runs {
+			counted[r.database]++
+			if r.status == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
+				differs = append(differs, fmt.Sprintf("%s %s runs", r.id, r.run))
+			}
+		}
+		for _, h := range s.hosts {
+			for _, db := range h.databases {
+				if n := s.starts(db).actions; n != counted[db] {
+					differs = append(differs, fmt.Sprintf("%s: %d starts, %d runs", db, n, counted[db]))
+				}
+			}
+		}
+		return len(differs) == 0
+	})
+	assert.Empty(s.t, differs)
 }
 
 // compareStarts finds each time that was due among the runs, once.

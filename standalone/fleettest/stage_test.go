@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
 
@@ -190,9 +191,18 @@ func (s *stage) starter(args ...string) string {
 // eventually waits as long as it takes on a machine that is short of everything.
 func (s *stage) eventually(what string, limit time.Duration, f func() bool) {
 	s.t.Helper()
+	require.True(s.t, s.check(what, limit, f), what)
+}
+
+// check is eventually of what the test goes on after, to find out more.
+func (s *stage) check(what string, limit time.Duration, f func() bool) bool {
+	s.t.Helper()
 	for end := time.Now().Add(limit); !f(); time.Sleep(500 * time.Millisecond) {
-		require.True(s.t, time.Now().Before(end), what)
+		if time.Now().After(end) {
+			return assert.Fail(s.t, "has not come about in "+limit.String(), what)
+		}
 	}
+	return true
 }
 
 type quiet struct{}
