@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -32,15 +33,26 @@ func newThin(t *testing.T) *thin {
 	require.NoError(t, os.Mkdir(d.store, 0o700))
 	require.NoError(t, os.Mkdir(d.point, 0o700))
 	d.run("mount", "-t", "tmpfs", "-o", "size=96m", "canvasback-thin", d.store)
-	t.Cleanup(func() { assert.NoError(t, unix.Unmount(d.store, 0)) })
+	t.Cleanup(func() { assert.NoError(t, unmount(d.store)) })
 	f, err := os.Create(d.image())
 	require.NoError(t, err)
 	require.NoError(t, f.Truncate(160<<20))
 	require.NoError(t, f.Close())
 	d.run("mkfs.ext4", "-q", "-F", "-b", "4096", "-J", "size=4", "-E", "nodiscard,lazy_itable_init=0,lazy_journal_init=0", d.image())
 	d.mount()
-	t.Cleanup(func() { assert.NoError(t, unix.Unmount(d.point, 0)) })
+	t.Cleanup(func() { assert.NoError(t, unmount(d.point)) })
 	return d
+}
+
+// unmount waits for processes that another test is just starting: each has all
+// open files of this one until its program runs.
+func unmount(point string) error {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		err := unix.Unmount(point, 0)
+		if err != unix.EBUSY || time.Now().After(end) {
+			return err
+		}
+	}
 }
 
 // warm makes the file system write every block of its journal and those of its
@@ -69,7 +81,7 @@ func (d *thin) mount() { d.run("mount", "-t", "ext4", "-o", "loop", d.image(), d
 
 // again mounts the file system anew: what is only in memory is gone.
 func (d *thin) again() {
-	require.NoError(d.t, unix.Unmount(d.point, 0))
+	require.NoError(d.t, unmount(d.point))
 	d.mount()
 }
 
