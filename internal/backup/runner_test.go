@@ -23,6 +23,9 @@ import (
 func TestMain(m *testing.M) {
 	engine.RunIfChild()
 	enginetest.RunIfChild()
+	if umask := os.Getenv(umaskVariable); umask != "" {
+		os.Exit(umaskChild(umask, os.Args[1]))
+	}
 	os.Exit(m.Run())
 }
 
