@@ -13,6 +13,7 @@ import (
 	"canvasback/internal/config"
 	"canvasback/internal/failure"
 	"canvasback/internal/version"
+	"canvasback/internal/version/versioncmd"
 )
 
 // options are the flags.
@@ -88,7 +89,7 @@ func newCommand(run func(o *options) error) *cobra.Command {
 	f.StringVar(&o.codecKeys, "codec-key-file", "", codec.Usage)
 	f.StringVar(&o.logFormat, "log-format", "text", "`FORM` of the log files, text or json")
 	cmd.Version = version.OfBuild().Version
-	cmd.AddCommand(newVersionCommand())
+	cmd.AddCommand(versioncmd.New("standalone"))
 	cmd.SetUsageTemplate(cmd.UsageTemplate() + `
 Exit status: 0 done, 1 failed, 2 wrong usage or configuration, 4 the backup is bad,
 5 not found, 130 interrupted.

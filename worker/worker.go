@@ -17,6 +17,7 @@ import (
 	"canvasback/internal/host"
 	"canvasback/internal/telemetry"
 	"canvasback/internal/version"
+	"canvasback/internal/version/versioncmd"
 )
 
 // options are the flags.
@@ -85,7 +86,7 @@ func newCommand(run func(o *options) error) *cobra.Command {
 		RunE:              func(*cobra.Command, []string) error { return run(o) },
 	}
 	cmd.Version = version.OfBuild().Version
-	cmd.AddCommand(newVersionCommand(), newHealthcheckCommand())
+	cmd.AddCommand(versioncmd.New("worker"), newHealthcheckCommand())
 	f := cmd.Flags()
 	f.StringVar(&o.configFile, "config", "", "configuration file, instead of --database and --repository")
 	f.StringArrayVar(&o.databases, "database", nil, "database to back up, NAME=PATH (repeatable)")

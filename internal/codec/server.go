@@ -10,7 +10,6 @@ import (
 	"mime"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -20,6 +19,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"canvasback/internal/failure"
+	"canvasback/internal/listen"
 )
 
 const (
@@ -61,14 +61,11 @@ func Origin(text string) (string, error) {
 // called. Without a host it is this machine's loopback; the port may be 0, for any.
 // An address that is taken, or is none, is Usage.
 func Listen(address string) (*Server, error) {
-	host, port, err := net.SplitHostPort(address)
+	at, err := listen.Address(address)
 	if err != nil {
 		return nil, failure.Errorf(failure.Usage, "codec server address %s: %w", address, err)
 	}
-	if host == "" {
-		host = "127.0.0.1"
-	}
-	l, err := net.Listen("tcp", net.JoinHostPort(host, port))
+	l, err := net.Listen("tcp", at)
 	if err != nil {
 		return nil, failure.Errorf(failure.Usage, "codec server address %s: %w", address, err)
 	}
@@ -79,10 +76,7 @@ func Listen(address string) (*Server, error) {
 func (s *Server) Address() string { return s.listener.Addr().String() }
 
 // Loopback tells whether only this machine reaches it.
-func (s *Server) Loopback() bool {
-	a, err := netip.ParseAddrPort(s.Address())
-	return err == nil && a.Addr().Unmap().IsLoopback()
-}
+func (s *Server) Loopback() bool { return listen.Loopback(s.listener.Addr()) }
 
 // Serve answers in the background until Close. What it answers is not logged.
 func (s *Server) Serve(k *Keys, a Access, log *slog.Logger) {
@@ -167,16 +161,13 @@ func (h *handler) mayAsk(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
+// loopbackName takes the Host of a request, with a port or without.
 func loopbackName(hostPort string) bool {
 	host, _, err := net.SplitHostPort(hostPort)
 	if err != nil {
 		host = hostPort
 	}
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	a, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return err == nil && a.IsLoopback()
+	return listen.LoopbackName(host)
 }
 
 func (h *handler) authorized(w http.ResponseWriter, r *http.Request) bool {

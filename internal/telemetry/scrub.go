@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"canvasback/internal/listen"
 	"net/url"
 	"os"
 	"regexp"
@@ -72,7 +73,7 @@ func scrubURL(text string) string {
 		authority = hidden + authority[i:]
 	}
 	u, err := url.Parse("//" + authority)
-	here := err == nil && loopback(u.Hostname())
+	here := err == nil && listen.LoopbackName(u.Hostname())
 	if i := strings.IndexAny(path, "?#"); i >= 0 {
 		path = path[:i] + path[i:i+1] + hidden
 	}

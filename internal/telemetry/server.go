@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"strings"
 	"syscall"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"canvasback/internal/failure"
+	"canvasback/internal/listen"
 )
 
 // Server answers GET of /metrics, /healthz and /readyz.
@@ -33,14 +33,11 @@ type Health struct {
 // called. Without a host it is this machine's loopback. An address of another
 // form is InvalidConfig; one that is taken is not. The port may be 0, for any.
 func Listen(address string) (*Server, error) {
-	host, port, err := net.SplitHostPort(address)
+	at, err := listen.Address(address)
 	if err != nil {
 		return nil, failure.Errorf(failure.InvalidConfig, "metrics address %s: %w", address, err)
 	}
-	if host == "" {
-		host = "127.0.0.1"
-	}
-	l, err := net.Listen("tcp", net.JoinHostPort(host, port))
+	l, err := net.Listen("tcp", at)
 	if err != nil {
 		return nil, fmt.Errorf("metrics address %s: %w", address, err)
 	}
@@ -59,7 +56,7 @@ func (s *Server) Serve(m *Metrics, h Health, log *slog.Logger) {
 	mux.Handle("GET /healthz", probe(h.Alive))
 	mux.Handle("GET /readyz", probe(h.Ready))
 	s.http = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
-	if !s.loopback() {
+	if !listen.Loopback(s.listener.Addr()) {
 		log.Warn("Metrics are open to the network, without a password", "address", s.Address())
 	}
 	log.Info("Serving metrics", "address", s.Address())
@@ -68,11 +65,6 @@ func (s *Server) Serve(m *Metrics, h Health, log *slog.Logger) {
 			log.Error("Metrics are served no more", "address", s.Address(), "error", err)
 		}
 	}()
-}
-
-func (s *Server) loopback() bool {
-	a, err := netip.ParseAddrPort(s.Address())
-	return err == nil && a.Addr().Unmap().IsLoopback()
 }
 
 // Close ends it; requests that are being answered have a second left.
@@ -116,12 +108,4 @@ func (l errorLog) Println(v ...any) {
 		}
 	}
 	l.log.Error("Metrics are not whole", "error", strings.TrimSpace(fmt.Sprintln(v...)))
-}
-
-func loopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	a, err := netip.ParseAddr(host)
-	return err == nil && a.IsLoopback()
 }

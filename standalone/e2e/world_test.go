@@ -51,18 +51,9 @@ func testAll(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	// A profile of the person who runs the tests must not reach them.
-	empty := filepath.Join(dir, "temporal.toml")
-	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+	if err := servertest.Isolate(dir); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
-	}
-	os.Setenv("TEMPORAL_CONFIG_FILE", empty)
-	for _, variable := range os.Environ() {
-		name, _, _ := strings.Cut(variable, "=")
-		if strings.HasPrefix(name, "TEMPORAL_") && name != "TEMPORAL_CONFIG_FILE" {
-			os.Unsetenv(name)
-		}
 	}
 	workerProgram = filepath.Join(dir, "worker")
 	if out, err := exec.Command("go", "build", "-o", workerProgram, "canvasback/worker").CombinedOutput(); err != nil {

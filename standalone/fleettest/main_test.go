@@ -15,6 +15,7 @@ import (
 	"canvasback/internal/app"
 	"canvasback/internal/engine/enginetest"
 	"canvasback/standalone/server"
+	"canvasback/standalone/server/servertest"
 )
 
 // What a run is to be like.
@@ -53,15 +54,9 @@ func testAll(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	// A profile of the person who runs the tests must not reach them.
-	empty := filepath.Join(dir, "temporal.toml")
-	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+	if err := servertest.Isolate(dir); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
-	}
-	os.Setenv("TEMPORAL_CONFIG_FILE", empty)
-	for _, name := range []string{"TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "TEMPORAL_PROFILE", "TEMPORAL_API_KEY", "TEMPORAL_TLS"} {
-		os.Unsetenv(name)
 	}
 	if workerProgram = *newWorker; workerProgram == "" {
 		workerProgram = filepath.Join(dir, "worker")

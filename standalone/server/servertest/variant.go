@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"canvasback/internal/tlstest"
 	"canvasback/standalone/server"
@@ -93,4 +95,21 @@ func (v *Variant) Options(ctx context.Context, o server.Options) (server.Options
 		o.PostgreSQL, err = v.postgres.Databases(ctx)
 	}
 	return o, err
+}
+
+// Isolate keeps a profile and the TEMPORAL variables of the person who runs the
+// tests from reaching them. The empty profile is made in dir.
+func Isolate(dir string) error {
+	empty := filepath.Join(dir, "temporal.toml")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		return err
+	}
+	for _, variable := range os.Environ() {
+		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "TEMPORAL_") {
+			if err := os.Unsetenv(name); err != nil {
+				return err
+			}
+		}
+	}
+	return os.Setenv("TEMPORAL_CONFIG_FILE", empty)
 }

@@ -1,4 +1,6 @@
-package main
+// Package versioncmd is the command 'version' of the programs that have no other
+// commands' frame to fit in: the worker and standalone.
+package versioncmd
 
 import (
 	"encoding/json"
@@ -9,13 +11,13 @@ import (
 	"canvasback/internal/version"
 )
 
-// newVersionCommand is what 'starter version' is, of this program.
-func newVersionCommand() *cobra.Command {
+// New is what 'starter version' is, of another program.
+func New(program string) *cobra.Command {
 	asJSON := false
 	cmd := &cobra.Command{
 		Use:     "version",
 		Short:   "Print the version of this program, of the engine inside and of the storage it reads",
-		Example: "  worker version --json",
+		Example: "  " + program + " version --json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			linked, _ := engine.Linked(cmd.Context()) // one that does not start is left out
