@@ -350,12 +350,7 @@ func verified(ctx context.Context, c client.Client, database string, last *healt
 
 // each calls f for every item, some at a time, and returns the first error, for
 // which it gives up the rest.
-func each(ctx context.Context, items []string, f func(ctx context.Context, item string) error) error {
-	return eachOf(ctx, items, f)
-}
-
-// eachOf is each for items of any type.
-func eachOf[T any](ctx context.Context, items []T, f func(ctx context.Context, item T) error) error {
+func each[T any](ctx context.Context, items []T, f func(ctx context.Context, item T) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	slots := make(chan struct{}, askers)

@@ -50,7 +50,7 @@ func PresenceOf(ctx context.Context, c client.Client, wanted []Spec) (*Presence,
 		keys[scheduleKey{wanted[i].Task, wanted[i].Database}] = &wanted[i]
 	}
 	p, mu := &Presence{Crons: map[string]Spec{}}, sync.Mutex{}
-	err := eachOf(ctx, sortedKeys(keys), func(ctx context.Context, k scheduleKey) error {
+	err := each(ctx, sortedKeys(keys), func(ctx context.Context, k scheduleKey) error {
 		present, cron, err := p.look(ctx, c, k, keys[k])
 		if err != nil {
 			return err

@@ -1,7 +1,6 @@
 package codec
 
 import (
-	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
@@ -96,17 +95,7 @@ func (s *Server) Serve(k *Keys, a Access, log *slog.Logger) {
 }
 
 // Close ends it; requests that are being answered have a second left.
-func (s *Server) Close() error {
-	if s.http == nil {
-		return s.listener.Close()
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	if err := s.http.Shutdown(ctx); err != nil {
-		return s.http.Close()
-	}
-	return nil
-}
+func (s *Server) Close() error { return listen.Close(s.http, s.listener) }
 
 type handler struct {
 	keys   *Keys

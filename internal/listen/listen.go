@@ -3,9 +3,12 @@
 package listen
 
 import (
+	"context"
 	"net"
+	"net/http"
 	"net/netip"
 	"strings"
+	"time"
 )
 
 // Address is HOST:PORT as net.Listen takes it. Without a host it is this machine's
@@ -35,4 +38,18 @@ func LoopbackName(host string) bool {
 	}
 	a, err := netip.ParseAddr(strings.Trim(host, "[]"))
 	return err == nil && a.Unmap().IsLoopback()
+}
+
+// Close ends a server; requests that are being answered have a second left. s is
+// nil for one that has not begun to answer on l.
+func Close(s *http.Server, l net.Listener) error {
+	if s == nil {
+		return l.Close()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if err := s.Shutdown(ctx); err != nil {
+		return s.Close()
+	}
+	return nil
 }

@@ -68,17 +68,7 @@ func (s *Server) Serve(m *Metrics, h Health, log *slog.Logger) {
 }
 
 // Close ends it; requests that are being answered have a second left.
-func (s *Server) Close() error {
-	if s.http == nil {
-		return s.listener.Close()
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	if err := s.http.Shutdown(ctx); err != nil {
-		return s.http.Close()
-	}
-	return nil
-}
+func (s *Server) Close() error { return listen.Close(s.http, s.listener) }
 
 // probe answers 200 "ok", or 503 and what is wrong.
 func probe(check func() error) http.Handler {
