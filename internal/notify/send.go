@@ -13,7 +13,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -207,11 +206,28 @@ func conceal(text, secret string) string {
 			text = strings.ReplaceAll(text, part, "...")
 		case strings.Trim(part, "/") != "":
 			// As letters it may be in any word: it goes where it stands as a part of a URL.
-			alone := regexp.MustCompile(`([/?&=@:#"]|^)` + regexp.QuoteMeta(part) + `([/?&=@:#"\s,.]|$)`)
-			for range 2 { // matches share what stands between them
-				text = alone.ReplaceAllString(text, "$1...$2")
-			}
+			text = concealAlone(text, part)
 		}
 	}
 	return text
+}
+
+// concealAlone hides a part where it stands between what separates the parts of a
+// URL, or ends one in a text.
+func concealAlone(text, part string) string {
+	const before, behind = `/?&=@:#"`, `/?&=@:#"` + " \t\r\n,."
+	var out strings.Builder
+	begins := true // of what comes now: at the start, or behind a separator
+	for text != "" {
+		rest, here := strings.CutPrefix(text, part)
+		if begins && here && (rest == "" || strings.IndexByte(behind, rest[0]) >= 0) {
+			out.WriteString("...")
+			text, begins = rest, false
+			continue
+		}
+		begins = strings.IndexByte(before, text[0]) >= 0
+		out.WriteByte(text[0])
+		text = text[1:]
+	}
+	return out.String()
 }
