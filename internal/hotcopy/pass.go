@@ -3,8 +3,6 @@ package hotcopy
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"io"
 	"slices"
@@ -36,10 +34,7 @@ type pass struct {
 	done     int64
 }
 
-func headersSum(h *duckfile.Headers) string {
-	s := sha256.Sum256(h.Raw[:])
-	return hex.EncodeToString(s[:])
-}
+func headersSum(h *duckfile.Headers) string { return sumOf(h.Raw[:]) }
 
 // begin takes a view through the gate, stages the WAL and reads the free list.
 func (c *copier) begin(ctx context.Context, attempt int) (*pass, error) {
@@ -234,6 +229,9 @@ func (c *copier) resume(ctx context.Context) (*pass, error) {
 	p := &pass{record: r, view: v}
 	if err := c.plan(ctx, p); err != nil {
 		return nil, errors.Join(err, v.close())
+	}
+	if p.Next > p.Limit {
+		return nil, v.close()
 	}
 	p.done = p.countBelow(p.Next) * p.view.head.Current().BlockAllocSize
 	p.resumed = p.done

@@ -23,10 +23,18 @@ import (
 const progressFile = "progress.json"
 
 // progressVersion changes when a record of before must not be resumed.
-const progressVersion = 1
+const progressVersion = 2
 
-// record is the content of progress.json. It is written after the blocks below
-// Next were synced.
+// progress is the content of progress.json: a record and the sum of its bytes,
+// since a record that is not what was written may pass blocks of an earlier pass
+// off as copied.
+type progress struct {
+	SHA256 string          `json:"sha256"`
+	Record json.RawMessage `json:"record"`
+}
+
+// record says how far a pass is. It is written after the blocks below Next were
+// synced.
 type record struct {
 	Version   int       `json:"version"`
 	Device    uint64    `json:"device"`
@@ -132,7 +140,7 @@ func (s *stage) save(r record) error {
 	if err := s.sync(); err != nil {
 		return err
 	}
-	data, err := json.MarshalIndent(r, "", "  ")
+	data, err := encodeRecord(r)
 	if err != nil {
 		return err
 	}
@@ -160,10 +168,35 @@ func (s *stage) load() (record, bool) {
 		return r, false
 	}
 	data, err := io.ReadAll(io.LimitReader(f, 1<<16))
-	if errors.Join(err, f.Close()) != nil || json.Unmarshal(data, &r) != nil {
+	if errors.Join(err, f.Close()) != nil || !s.dirty {
 		return r, false
 	}
-	return r, r.Version == progressVersion && r.Next >= 0 && s.dirty
+	return decodeRecord(data)
+}
+
+func encodeRecord(r record) ([]byte, error) {
+	data, err := json.Marshal(r)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(progress{sumOf(data), data})
+}
+
+// decodeRecord reads what encodeRecord wrote; false: it is not that, byte for byte,
+// or of another version.
+func decodeRecord(data []byte) (record, bool) {
+	var p progress
+	var r record
+	if json.Unmarshal(data, &p) != nil || p.SHA256 != sumOf(p.Record) || json.Unmarshal(p.Record, &r) != nil {
+		return record{}, false
+	}
+	return r, r.Version == progressVersion && r.Next >= 0
+}
+
+// sumOf is the SHA-256 of the bytes, in hex.
+func sumOf(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
 }
 
 // forget removes the record before the file's content stops matching it.
