@@ -25,6 +25,9 @@ import (
 // DrillVerify found, for DrillRecord.
 const evidenceName = "evidence.json"
 
+// maxEvidence bounds that file, in bytes.
+const maxEvidence = 64 << 20
+
 // maxFailure bounds what a drill's record says of its failure, in bytes: twenty of
 // them must be read again.
 const maxFailure = 16 << 10
@@ -218,8 +221,12 @@ func evidence(s *repo.Staging) (*repo.Verification, error) {
 		return nil, fmt.Errorf("read the evidence of the drill: %w", err)
 	}
 	defer f.Close()
+	return decodeEvidence(f)
+}
+
+func decodeEvidence(r io.Reader) (*repo.Verification, error) {
 	var v repo.Verification
-	if err := json.NewDecoder(io.LimitReader(f, 64<<20)).Decode(&v); err != nil {
+	if err := json.NewDecoder(io.LimitReader(r, maxEvidence)).Decode(&v); err != nil {
 		return nil, fmt.Errorf("read the evidence of the drill: %w", err)
 	}
 	return &v, nil
