@@ -36,23 +36,39 @@ func Databases(ctx context.Context, c client.Client) ([]string, error) {
 
 // scheduled names the databases that have a schedule.
 func scheduled(ctx context.Context, c client.Client) (map[string]bool, error) {
+	schedules, err := listSchedules(ctx, c)
 	names := map[string]bool{}
-	schedules, err := c.ScheduleClient().List(ctx, client.ScheduleListOptions{})
-	if err != nil {
-		return nil, Unreachable(err)
+	for _, k := range schedules {
+		names[k.database] = true
 	}
-	for schedules.HasNext() {
-		e, err := schedules.Next()
+	return names, err
+}
+
+// schedulesPage is how many schedules one call lists.
+const schedulesPage = 1000
+
+// listSchedules finds the schedules that have an ID and a workflow of ours.
+func listSchedules(ctx context.Context, c client.Client) (found []scheduleKey, err error) {
+	err = patiently(ctx, func() error {
+		found = nil
+		all, err := c.ScheduleClient().List(ctx, client.ScheduleListOptions{PageSize: schedulesPage})
 		if err != nil {
-			return nil, Unreachable(err)
+			return Unreachable(err)
 		}
-		for _, task := range []Task{TaskBackup, TaskDrill} {
-			if name, ours := strings.CutPrefix(e.ID, task.ID("")); ours && e.WorkflowType.Name == task.workflow() {
-				names[name] = true
+		for all.HasNext() {
+			e, err := all.Next()
+			if err != nil {
+				return Unreachable(err)
+			}
+			for _, task := range []Task{TaskBackup, TaskDrill} {
+				if name, ours := strings.CutPrefix(e.ID, task.ID("")); ours && e.WorkflowType.Name == task.workflow() {
+					found = append(found, scheduleKey{task, name})
+				}
 			}
 		}
-	}
-	return names, nil
+		return nil
+	})
+	return found, err
 }
 
 const (

@@ -348,8 +348,9 @@ func verified(ctx context.Context, c client.Client, database string, last *healt
 	return nil, nil
 }
 
-// each calls f for every item, some at a time, and returns the first error, for
-// which it gives up the rest.
+// each calls f for every item, some at a time, and patiently: a schedule is
+// described by a workflow of the server's, which may have a lot of starts to make
+// first. It returns the first error, for which it gives up the rest.
 func each[T any](ctx context.Context, items []T, f func(ctx context.Context, item T) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -362,7 +363,7 @@ func each[T any](ctx context.Context, items []T, f func(ctx context.Context, ite
 		}
 		all.Go(func() {
 			defer func() { <-slots }()
-			if err := f(ctx, item); err != nil {
+			if err := patiently(ctx, func() error { return f(ctx, item) }); err != nil {
 				cancel(err)
 			}
 		})

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strings"
 	"sync"
 
 	"go.temporal.io/sdk/client"
@@ -42,15 +41,19 @@ type scheduleKey struct {
 // asked about by name; each schedule costs one call, and each wanted database
 // one more for its cron workflow, some of them at a time.
 func PresenceOf(ctx context.Context, c client.Client, wanted []Spec) (*Presence, error) {
-	keys := map[scheduleKey]*Spec{}
-	if err := patiently(ctx, func() error { return listSchedules(ctx, c, keys) }); err != nil {
+	found, err := listSchedules(ctx, c)
+	if err != nil {
 		return nil, err
+	}
+	keys := map[scheduleKey]*Spec{}
+	for _, k := range found {
+		keys[k] = nil
 	}
 	for i := range wanted {
 		keys[scheduleKey{wanted[i].Task, wanted[i].Database}] = &wanted[i]
 	}
 	p, mu := &Presence{Crons: map[string]Spec{}}, sync.Mutex{}
-	err := each(ctx, sortedKeys(keys), func(ctx context.Context, k scheduleKey) error {
+	err = each(ctx, sortedKeys(keys), func(ctx context.Context, k scheduleKey) error {
 		present, cron, err := p.look(ctx, c, k, keys[k])
 		if err != nil {
 			return err
@@ -71,29 +74,6 @@ func PresenceOf(ctx context.Context, c client.Client, wanted []Spec) (*Presence,
 	return p, err
 }
 
-// listSchedules adds the schedules that have an ID and a workflow of ours.
-func listSchedules(ctx context.Context, c client.Client, keys map[scheduleKey]*Spec) error {
-	all, err := c.ScheduleClient().List(ctx, client.ScheduleListOptions{PageSize: schedulesPage})
-	if err != nil {
-		return Unreachable(err)
-	}
-	for all.HasNext() {
-		e, err := all.Next()
-		if err != nil {
-			return Unreachable(err)
-		}
-		for _, task := range []Task{TaskBackup, TaskDrill} {
-			if name, ours := strings.CutPrefix(e.ID, task.ID("")); ours && e.WorkflowType.Name == task.workflow() {
-				keys[scheduleKey{task, name}] = nil
-			}
-		}
-	}
-	return nil
-}
-
-// schedulesPage is how many schedules one call lists.
-const schedulesPage = 1000
-
 func sortedKeys(keys map[scheduleKey]*Spec) []scheduleKey {
 	all := make([]scheduleKey, 0, len(keys))
 	for k := range keys {
@@ -107,29 +87,19 @@ func sortedKeys(keys map[scheduleKey]*Spec) []scheduleKey {
 
 // look asks about one schedule; want is nil for one that nobody asked about.
 func (p *Presence) look(ctx context.Context, c client.Client, k scheduleKey, want *Spec) (present *Present, cron *Cron, err error) {
-	err = patiently(ctx, func() error {
-		present, err = presentOf(ctx, c, k.task, k.database)
-		return err
-	})
-	if err != nil {
-		return nil, nil, err
+	present, err = presentOf(ctx, c, k.task, k.database)
+	if err != nil || want == nil {
+		return present, nil, err
 	}
-	if want != nil && present != nil && present.Ours && present.Running != nil && present.Spec.Host != want.Host {
-		polled := false
-		err = patiently(ctx, func() error {
-			polled, err = Polled(ctx, c, present.Spec.Host)
-			return err
-		})
+	if present != nil && present.Ours && present.Running != nil && present.Spec.Host != want.Host {
+		polled, err := Polled(ctx, c, present.Spec.Host)
 		if err != nil {
 			return nil, nil, err
 		}
 		present.Left = !polled
 	}
-	if want != nil && k.task == TaskBackup {
-		err = patiently(ctx, func() error {
-			cron, err = DescribeCron(ctx, c, k.database)
-			return err
-		})
+	if k.task == TaskBackup {
+		cron, err = DescribeCron(ctx, c, k.database)
 	}
 	return present, cron, err
 }
