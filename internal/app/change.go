@@ -114,7 +114,7 @@ func (ch Change) create(ctx context.Context, c client.Client) error {
 	if there == nil || !there.Ours {
 		return err
 	}
-	if there.Spec.Same(s) && !there.Drifted {
+	if there.Spec.Same(s) && !there.Drifted && !there.Stale {
 		return nil
 	}
 	return changedMeanwhile(s, there.Spec)
@@ -137,7 +137,7 @@ func (ch Change) update(ctx context.Context, c client.Client) error {
 			there := newPresent(&in.Description, want.Task, want.Database)
 			paused := ch.Pause == nil || there.Paused == *ch.Pause
 			switch {
-			case there.Ours && there.Spec.Same(want) && !there.Drifted && paused:
+			case there.Ours && there.Spec.Same(want) && !there.Drifted && !there.Stale && paused:
 				return nil, temporal.ErrSkipScheduleUpdate
 			case !there.Ours || !there.Spec.Same(ch.Now.Spec) && !there.Spec.Same(want):
 				meanwhile = changedMeanwhile(want, there.Spec)

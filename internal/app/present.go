@@ -15,6 +15,7 @@ type Present struct {
 	Spec    Spec // what it was made from; where it is not ours, the task and the database only
 	Ours    bool // made by this program
 	Drifted bool // changed elsewhere since
+	Stale   bool // kept in plain, or encrypted with a key that is not the present one
 	Paused  bool
 	Note    string
 	// Running is the run of it that is at work, nil if none is. Where the schedule
@@ -130,7 +131,7 @@ func presentOf(ctx context.Context, c client.Client, task Task, database string)
 // newPresent takes a schedule for ours if it carries a Spec of its own ID: a copy
 // under another name is somebody else's.
 func newPresent(d *client.ScheduleDescription, task Task, database string) *Present {
-	p := &Present{Drifted: Drifted(d)}
+	p := &Present{Drifted: Drifted(d), Stale: stale(d)}
 	p.Spec, p.Ours = SpecOf(d)
 	if !p.Ours || p.Spec.Task != task || p.Spec.Database != database {
 		p.Spec, p.Ours = Spec{Task: task, Database: database}, false

@@ -10,6 +10,7 @@ import (
 	commonpb "go.temporal.io/api/common/v1"
 	"go.temporal.io/api/proxy"
 	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/converter"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -72,6 +73,9 @@ func around(k *Keys, failures, payloads, lists grpc.UnaryClientInterceptor) grpc
 			// The SDK sends a message again after an error, and keeps parts of others.
 			if m, ok := req.(proto.Message); ok {
 				req = proto.Clone(m)
+			}
+			if m, ok := req.(*workflowservice.RespondActivityTaskFailedRequest); ok {
+				fit(m.Failure, k.keys[0].id)
 			}
 			err = failures(ctx, method, req, reply, cc, within, opts...)
 		}

@@ -179,6 +179,9 @@ func changed(w Wanted, now *app.Present) []Field {
 	if now.Drifted {
 		add("edited", "elsewhere", "as made")
 	}
+	if now.Stale {
+		add("encryption", "none, or an earlier key", "the present key")
+	}
 	return fields
 }
 

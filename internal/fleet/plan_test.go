@@ -57,6 +57,7 @@ func TestPlanOfOneDatabase(t *testing.T) {
 			p.Spec.Cron, p.Spec.Timezone, p.Spec.Jitter, p.Spec.Overlap, p.Spec.Catchup = "@daily", "Asia/Tokyo", 0, "buffer-one", time.Hour
 		}, nil, "update backup of shop on db1; schedule: @daily -> 0 3 * * *; timezone: Asia/Tokyo -> UTC; jitter: 0s -> 30m0s; overlap: buffer-one -> skip; catchup_window: 1h0m0s -> one interval"},
 		{"changed elsewhere", "", func(p *app.Present) { p.Drifted = true }, nil, "update backup of shop on db1; edited: elsewhere -> as made"},
+		{"encrypted with another key", "", func(p *app.Present) { p.Stale = true }, nil, "update backup of shop on db1; encryption: none, or an earlier key -> the present key"},
 		{"another host", "", func(p *app.Present) { p.Spec.Host = "db0" }, nil, "move backup of shop on db1; host: db0 -> db1"},
 		{"another host, and a run at work", "", func(p *app.Present) { p.Spec.Host, p.Running = "db0", run }, nil,
 			"move backup of shop on db1; host: db0 -> db1; its run at work (canvasback-backup-shop-7) ends on host db0 first"},

@@ -20,7 +20,7 @@ func unreachable(d *Database, _ time.Time) Problem {
 		return Problem{}
 	}
 	return Problem{
-		Text: "Temporal does not answer the worker: " + d.Unanswered,
+		Text: "Temporal does not answer: " + d.Unanswered,
 		Hint: "no backup begins until it does; 'starter backup --local' needs none",
 	}
 }

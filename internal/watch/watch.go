@@ -296,7 +296,7 @@ func (w *Watch) asker() func(context.Context) time.Duration {
 			return askEvery - w.every
 		}
 		w.mu.Lock()
-		strangers, sought := w.asked.strangers, w.asked.sought
+		strangers, sought, before := w.asked.strangers, w.asked.sought, w.asked.databases
 		w.mu.Unlock()
 		var err error
 		if w.now().Sub(sought) > strangersEvery {
@@ -314,6 +314,9 @@ func (w *Watch) asker() func(context.Context) time.Duration {
 		due = w.now().Add(pause)
 		fresh := &answered{databases: map[string]health.Database{}, strangers: strangers, sought: sought}
 		for _, d := range all {
+			if d.Temporal == nil { // the server was busy: what it said before is all that is known
+				d.Temporal, d.Unanswered = before[d.Name].Temporal, ""
+			}
 			fresh.databases[d.Name] = d
 		}
 		w.answered(fresh, nil)

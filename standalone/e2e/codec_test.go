@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,10 +15,15 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	commonpb "go.temporal.io/api/common/v1"
+	failurepb "go.temporal.io/api/failure/v1"
 	querypb "go.temporal.io/api/query/v1"
 	schedulepb "go.temporal.io/api/schedule/v1"
 	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
 	"google.golang.org/protobuf/proto"
 
 	"canvasback/internal/app"
@@ -228,4 +235,41 @@ func TestOtherKeysAndNewKeys(t *testing.T) {
 	assert.Equal(t, second, schedule)
 	w.keys = ""
 	assert.Contains(t, w.refused(failure.Payload, "history"), "is encrypted with the key ", "a list without the run would be wrong")
+}
+
+// The failure of a step that is tried again is cut by the server where it is long:
+// what is sealed would be gone.
+func TestLongFailuresAreKept(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, shared.HostPort())
+	w.withKeys()
+	c, queue := w.decrypting(), w.name()+"-fails"
+	long := errors.New(strings.Repeat("<what is at the bottom of it> ", 100))
+	for range 12 {
+		long = fmt.Errorf("one more: %w", long)
+	}
+	k := worker.New(c, queue, worker.Options{})
+	k.RegisterActivityWithOptions(func(context.Context) error { return long }, activity.RegisterOptions{Name: "Fails"})
+	k.RegisterWorkflowWithOptions(func(ctx workflow.Context) error {
+		ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+			StartToCloseTimeout: time.Minute, RetryPolicy: &temporal.RetryPolicy{InitialInterval: time.Hour},
+		})
+		return workflow.ExecuteActivity(ctx, "Fails").Get(ctx, nil)
+	}, workflow.RegisterOptions{Name: "Fails"})
+	require.NoError(t, k.Start())
+	defer k.Stop()
+	run, err := c.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: queue, TaskQueue: queue}, "Fails")
+	require.NoError(t, err)
+	var kept *failurepb.Failure
+	eventually(t, "the step has failed", func() bool {
+		d, err := c.DescribeWorkflowExecution(t.Context(), queue, run.GetRunID())
+		require.NoError(t, err)
+		for _, a := range d.GetPendingActivities() {
+			kept = a.GetLastFailure()
+		}
+		return kept != nil
+	})
+	assert.True(t, strings.HasPrefix(kept.GetMessage(), "one more: one more: "), kept.GetMessage())
+	assert.Contains(t, kept.GetMessage(), "<what is at the bottom of it>")
+	require.NoError(t, c.TerminateWorkflow(t.Context(), queue, run.GetRunID(), "the test is done"))
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
+	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -23,13 +24,16 @@ import (
 var update = flag.Bool("update", false, "record the histories that package workflows replays")
 
 // history reads a run's events from the server.
-func (w *world) history(r runDoc) *historypb.History {
-	w.t.Helper()
-	events := w.client().GetWorkflowHistory(w.t.Context(), r.WorkflowID, r.RunID, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+func (w *world) history(r runDoc) *historypb.History { return historyOf(w.t, w.client(), r) }
+
+// historyOf is the history of a run as a client sees it.
+func historyOf(t *testing.T, c client.Client, r runDoc) *historypb.History {
+	t.Helper()
+	events := c.GetWorkflowHistory(t.Context(), r.WorkflowID, r.RunID, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	h := &historypb.History{}
 	for events.HasNext() {
 		e, err := events.Next()
-		require.NoError(w.t, err)
+		require.NoError(t, err)
 		h.Events = append(h.Events, e)
 	}
 	return h

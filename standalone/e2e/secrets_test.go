@@ -1,8 +1,10 @@
 package e2e
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"io/fs"
@@ -18,6 +20,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
 	"google.golang.org/protobuf/proto"
 
 	"canvasback/internal/cli"
@@ -185,8 +188,13 @@ func TestSecretsStayWhereTheyAre(t *testing.T) {
 	config := w.everywhere(to, seen)
 	watched := watchProcesses()
 	var runs []runDoc
-	for _, form := range []string{"text", "json"} {
+	for _, form := range []string{"text", "json"} { // the second time, what the server keeps is encrypted
 		answer(http.StatusOK)
+		if form == "json" {
+			key := (secret("codec-key") + strings.Repeat("-", 32))[:32]
+			w.keys = w.plant("codec.keys", "k1 "+base64.StdEncoding.EncodeToString([]byte(key)))
+			p.add("codec server", w.name()+w.askCodecServer())
+		}
 		worker := w.startWorker("--config", config, "--log-format", form, "--metrics-address", "127.0.0.1:0")
 		w.waitForWorker()
 		said := func(args ...string) runDoc {
@@ -211,6 +219,9 @@ func TestSecretsStayWhereTheyAre(t *testing.T) {
 			var out, errOut strings.Builder
 			if args[0] == "doctor" {
 				args = append(args, "--address", w.address)
+				if w.keys != "" {
+					args = append(args, "--codec-key-file", w.keys)
+				}
 			}
 			cli.Main(t.Context(), args, strings.NewReader(""), &out, &errOut)
 			p.add("starter "+args[0]+" "+args[1], w.name()+out.String()+errOut.String())
@@ -225,7 +236,8 @@ func TestSecretsStayWhereTheyAre(t *testing.T) {
 	lines, children := watched.stop()
 	p.add("command lines", lines)
 	p.add("environments of engine children", children)
-	w.temporalHolds(p, runs)
+	w.temporalHolds(p, "as kept", w.client(), runs)
+	w.temporalHolds(p, "decrypted", w.decrypting(), runs)
 	w.filesHold(p)
 	p.check()
 }
@@ -257,12 +269,46 @@ func (w *world) scrape(p *process) string {
 	return string(text)
 }
 
+// askCodecServer asks one for an answer with the right token and with a wrong one,
+// and returns all that it said.
+func (w *world) askCodecServer() string {
+	w.t.Helper()
+	ctx, end := context.WithCancel(w.t.Context())
+	defer end()
+	out, to := io.Pipe()
+	var errOut strings.Builder
+	ended := make(chan int, 1)
+	go func() {
+		ended <- cli.Main(ctx, []string{"codec", "serve", "--codec-key-file", w.keys, "--token-file", w.plant("codec-token", secret("codec-token")),
+			"--ui-origin", "http://127.0.0.1:8233", "--listen", "127.0.0.1:0", "--json"}, strings.NewReader(""), to, &errOut)
+		to.Close()
+	}()
+	var doc struct{ Address string }
+	require.NoError(w.t, json.NewDecoder(out).Decode(&doc))
+	said := doc.Address
+	for token, status := range map[string]int{secret("codec-token"): http.StatusBadRequest, secret("wrong-token"): http.StatusUnauthorized} {
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, doc.Address+"/decode", strings.NewReader(`{"payloads":[{"metadata":{"encoding":"!"}}]}`))
+		require.NoError(w.t, err)
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Authorization", "Bearer "+token)
+		res, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+		require.NoError(w.t, err)
+		body, err := io.ReadAll(res.Body)
+		require.NoError(w.t, err)
+		require.NoError(w.t, res.Body.Close())
+		require.Equal(w.t, status, res.StatusCode, string(body))
+		said += string(body) + fmt.Sprint(res.Header)
+	}
+	end()
+	require.Zero(w.t, <-ended)
+	return said + errOut.String()
+}
+
 // temporalHolds adds all that the server keeps of the runs, of the host and of the
 // database's last drill and restore: events, memos, search attributes, heartbeats
 // and answers to queries.
-func (w *world) temporalHolds(p *places, runs []runDoc) {
+func (w *world) temporalHolds(p *places, how string, c client.Client, runs []runDoc) {
 	w.t.Helper()
-	c := w.client()
 	for _, id := range []string{job.DrillID(w.name()) + "-now", job.RestoreID(w.name()), job.HostID(w.host)} {
 		d, err := c.DescribeWorkflowExecution(w.t.Context(), id, "")
 		if err == nil {
@@ -271,14 +317,14 @@ func (w *world) temporalHolds(p *places, runs []runDoc) {
 		}
 	}
 	for _, run := range runs {
-		text, err := proto.Marshal(w.history(run))
+		text, err := proto.Marshal(historyOf(w.t, c, run))
 		require.NoError(w.t, err)
-		p.add("history of "+run.WorkflowID, string(text))
+		p.add("history of "+run.WorkflowID+" "+how, run.WorkflowID+string(text))
 		d, err := c.DescribeWorkflowExecution(w.t.Context(), run.WorkflowID, run.RunID)
 		require.NoError(w.t, err)
 		text, err = proto.Marshal(d)
 		require.NoError(w.t, err)
-		p.add("description of "+run.WorkflowID, string(text))
+		p.add("description of "+run.WorkflowID+" "+how, string(text))
 	}
 }
 
