@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -36,6 +37,7 @@ func TestMain(m *testing.M) {
 	engine.RunIfChild()
 	sample.RunIfChild()
 	if os.Getenv(programEnv) != "" {
+		syscall.Umask(0) // which keeps out nobody
 		main()
 	}
 	os.Exit(m.Run())
@@ -194,7 +196,23 @@ func TestSample(t *testing.T) {
 		require.NoError(t, err)
 		assert.Len(t, list, 2)
 		assert.Equal(t, 0, again.interrupt(), "an orderly stop")
+		closed(t, data)
 	})
+}
+
+// closed finds nothing in the directory that others have any right to.
+func closed(t *testing.T, dir string) {
+	t.Helper()
+	seen := 0
+	require.NoError(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		require.NoError(t, err)
+		info, err := d.Info()
+		require.NoError(t, err)
+		assert.Zero(t, info.Mode().Perm()&0o077, "%s is %s", path, info.Mode())
+		seen++
+		return nil
+	}))
+	assert.Greater(t, seen, 10)
 }
 
 func workflowOf(t *testing.T, text string) string {

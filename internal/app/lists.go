@@ -38,7 +38,7 @@ func Databases(ctx context.Context, c client.Client) ([]string, error) {
 func scheduled(ctx context.Context, c client.Client) (map[string]bool, error) {
 	schedules, err := listSchedules(ctx, c)
 	names := map[string]bool{}
-	for _, k := range schedules {
+	for k := range schedules {
 		names[k.database] = true
 	}
 	return names, err
@@ -48,9 +48,9 @@ func scheduled(ctx context.Context, c client.Client) (map[string]bool, error) {
 const schedulesPage = 1000
 
 // listSchedules finds the schedules that have an ID and a workflow of ours.
-func listSchedules(ctx context.Context, c client.Client) (found []scheduleKey, err error) {
+func listSchedules(ctx context.Context, c client.Client) (found map[scheduleKey]*client.ScheduleListEntry, err error) {
 	err = patiently(ctx, func() error {
-		found = nil
+		found = map[scheduleKey]*client.ScheduleListEntry{}
 		all, err := c.ScheduleClient().List(ctx, client.ScheduleListOptions{PageSize: schedulesPage})
 		if err != nil {
 			return Unreachable(err)
@@ -62,7 +62,7 @@ func listSchedules(ctx context.Context, c client.Client) (found []scheduleKey, e
 			}
 			for _, task := range []Task{TaskBackup, TaskDrill} {
 				if name, ours := strings.CutPrefix(e.ID, task.ID("")); ours && e.WorkflowType.Name == task.workflow() {
-					found = append(found, scheduleKey{task, name})
+					found[scheduleKey{task, name}] = e
 				}
 			}
 		}

@@ -42,7 +42,7 @@ type Query struct {
 // repository. TemporalUnreachable where the server does not answer in time, Payload
 // where nothing can be decrypted.
 func Overview(ctx context.Context, c client.Client, q Query) ([]health.Database, error) {
-	o := &overview{client: c, query: q, names: map[string]string{}, pulses: map[string]*job.Pulse{}, polled: map[string]bool{}}
+	o := &overview{client: c, query: q, names: map[string]string{}, pulses: map[string]*job.Pulse{}, polled: map[string]bool{}, schedules: newSchedules(ctx, c)}
 	for _, name := range q.Databases {
 		o.names[name] = q.Otherwise
 	}
@@ -78,15 +78,13 @@ type overview struct {
 
 	pulses map[string]*job.Pulse
 	polled map[string]bool
-	newest func(task Task, database string) (*workflowpb.WorkflowExecutionInfo, error)
 
-	mu     sync.Mutex // guards what follows
+	schedules *schedules
+	newest    func(task Task, database string) (*workflowpb.WorkflowExecutionInfo, error)
+
+	mu     sync.Mutex // guards locked
 	locked error      // one of those
-	silent []string   // databases of which the server did not say anything in time
 }
-
-// silentAtMost is how many databases may be silent. Where more are, the server is.
-const silentAtMost = askers
 
 // pass takes the error of what cannot be decrypted for none, unless it was asked
 // for by name: others may have keys of their own.
@@ -204,31 +202,21 @@ func (o *overview) read(ctx context.Context, hosts []string, named bool) error {
 	})
 }
 
-// hush takes the silence of the server about one of many databases for no error.
-// A schedule is described by a workflow of the server's, which may have other things
-// to do while a lot of runs begin.
-func (o *overview) hush(name string, err error) error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if failure.Of(err) != failure.TemporalUnreachable || len(o.names) == 1 || len(o.silent) == min(silentAtMost, len(o.names)-1) {
-		return err
-	}
-	o.silent = append(o.silent, name)
-	return nil
-}
-
 // ask asks about each database.
 func (o *overview) ask(ctx context.Context) (map[string]*Status, error) {
 	var mu sync.Mutex
 	statuses := map[string]*Status{}
-	err := eachOr(ctx, slices.Sorted(maps.Keys(o.names)), o.hush, func(ctx context.Context, name string) error {
+	err := each(ctx, slices.Sorted(maps.Keys(o.names)), func(ctx context.Context, name string) error {
 		newest := func(task Task) (*workflowpb.WorkflowExecutionInfo, error) {
 			if o.newest == nil {
 				return newestEnded(ctx, o.client, task, name)
 			}
 			return o.newest(task, name)
 		}
-		s, err := statusOf(ctx, o.client, name, o.names[name], newest)
+		schedule := func(task Task) (*client.ScheduleDescription, error) {
+			return o.schedules.describe(ctx, scheduleKey{task, name})
+		}
+		s, err := statusOf(ctx, o.client, name, o.names[name], lookup{newest, schedule})
 		if err != nil {
 			return o.pass("the database "+name, err, len(o.query.Databases) > 0)
 		}
@@ -297,9 +285,6 @@ func (o *overview) hosts(ctx context.Context, statuses map[string]*Status) error
 	for _, s := range statuses {
 		names[s.Spec.Host] = true
 	}
-	for _, name := range o.silent {
-		names[o.names[name]] = true
-	}
 	all := slices.Sorted(maps.Keys(names))
 	if err := o.read(ctx, all, len(o.query.Databases) > 0); err != nil {
 		return err
@@ -319,7 +304,14 @@ func (o *overview) join(ctx context.Context, statuses map[string]*Status) ([]hea
 	var mu sync.Mutex
 	err := each(ctx, slices.Sorted(maps.Keys(statuses)), func(ctx context.Context, name string) error {
 		s := statuses[name]
-		d := o.told(health.Database{Name: name, Host: s.Spec.Host, Temporal: &s.Facts})
+		d := health.Database{Name: name, Host: s.Spec.Host, Temporal: &s.Facts}
+		if p := o.pulses[d.Host]; p != nil {
+			d.Worker = health.WorkerOf(p)
+			if b, found := p.Database(name); found {
+				d.Backups = b
+			}
+		}
+		d.Worker.Polls = o.polled[d.Host]
 		var err error
 		if d.Backups == nil || d.Worker.Looked.IsZero() {
 			s.Facts.Verified, err = verified(ctx, o.client, name, s.Facts.Last)
@@ -331,11 +323,6 @@ func (o *overview) join(ctx context.Context, statuses map[string]*Status) ([]hea
 		mu.Unlock()
 		return err
 	})
-	for _, name := range o.silent {
-		if host := o.names[name]; o.query.Host == "" || host == o.query.Host {
-			all = append(all, o.told(health.Database{Name: name, Host: host, Unanswered: "it has not said in time how the backups of this database begin and end"}))
-		}
-	}
 	slices.SortFunc(all, func(a, b health.Database) int {
 		if a.Host != b.Host {
 			return cmp.Compare(a.Host, b.Host)
@@ -343,18 +330,6 @@ func (o *overview) join(ctx context.Context, statuses map[string]*Status) ([]hea
 		return cmp.Compare(a.Name, b.Name)
 	})
 	return all, err
-}
-
-// told adds what the worker of the database's host says.
-func (o *overview) told(d health.Database) health.Database {
-	if p := o.pulses[d.Host]; p != nil {
-		d.Worker = health.WorkerOf(p)
-		if b, found := p.Database(d.Name); found {
-			d.Backups = b
-		}
-	}
-	d.Worker.Polls = o.polled[d.Host]
-	return d
 }
 
 // tried is how many runs are looked at for one that made a verified backup.
@@ -378,14 +353,8 @@ func verified(ctx context.Context, c client.Client, database string, last *healt
 	return nil, nil
 }
 
-// each calls f for every item, some at a time, and patiently. It returns the first
-// error, for which it gives up the rest.
+// each calls f for every item, some at a time, and patiently. It returns the first error, for which it gives up the rest.
 func each[T any](ctx context.Context, items []T, f func(ctx context.Context, item T) error) error {
-	return eachOr(ctx, items, func(_ T, err error) error { return err }, f)
-}
-
-// eachOr is each where otherwise says what becomes of an error.
-func eachOr[T any](ctx context.Context, items []T, otherwise func(item T, err error) error, f func(ctx context.Context, item T) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	slots := make(chan struct{}, askers)
@@ -397,11 +366,7 @@ func eachOr[T any](ctx context.Context, items []T, otherwise func(item T, err er
 		}
 		all.Go(func() {
 			defer func() { <-slots }()
-			err := patiently(ctx, func() error { return f(ctx, item) })
-			if err != nil && ctx.Err() == nil {
-				err = otherwise(item, err)
-			}
-			if err != nil {
+			if err := patiently(ctx, func() error { return f(ctx, item) }); err != nil {
 				cancel(err)
 			}
 		})

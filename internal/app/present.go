@@ -47,7 +47,7 @@ func PresenceOf(ctx context.Context, c client.Client, wanted []Spec) (*Presence,
 		return nil, err
 	}
 	keys := map[scheduleKey]*Spec{}
-	for _, k := range found {
+	for k := range found {
 		keys[k] = nil
 	}
 	for i := range wanted {

@@ -252,7 +252,7 @@ func Backfill(ctx context.Context, c client.Client, task Task, database string, 
 // schedule or cron workflow says, else what the caller does.
 func HostOf(ctx context.Context, c client.Client, database, otherwise string) (string, error) {
 	s := &Status{Spec: Spec{Database: database, Host: otherwise}}
-	if _, err := s.begins(ctx, c); err != nil {
+	if _, err := s.begins(ctx, c, lookUp(ctx, c, database)); err != nil {
 		return "", err
 	}
 	if s.Spec.Host == "" {

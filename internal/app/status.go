@@ -22,16 +22,27 @@ type Status struct {
 // StatusOf describes the backups of a database. Host is where its worker is
 // looked for if nothing says another one.
 func StatusOf(ctx context.Context, c client.Client, database, host string) (*Status, error) {
-	return statusOf(ctx, c, database, host, func(task Task) (*workflowpb.WorkflowExecutionInfo, error) {
-		return newestEnded(ctx, c, task, database)
-	})
+	return statusOf(ctx, c, database, host, lookUp(ctx, c, database))
 }
 
-// statusOf is StatusOf with another way to find the run of a task that ended
-// last.
-func statusOf(ctx context.Context, c client.Client, database, host string, newest func(Task) (*workflowpb.WorkflowExecutionInfo, error)) (*Status, error) {
+// lookup finds, of a task of the database, the run that ended last, nil if none
+// has, and the schedule, NoSchedule if there is none.
+type lookup struct {
+	newest   func(Task) (*workflowpb.WorkflowExecutionInfo, error)
+	schedule func(Task) (*client.ScheduleDescription, error)
+}
+
+func lookUp(ctx context.Context, c client.Client, database string) lookup {
+	return lookup{
+		func(task Task) (*workflowpb.WorkflowExecutionInfo, error) { return newestEnded(ctx, c, task, database) },
+		func(task Task) (*client.ScheduleDescription, error) { return DescribeSchedule(ctx, c, task, database) },
+	}
+}
+
+// statusOf is StatusOf with other ways to look things up.
+func statusOf(ctx context.Context, c client.Client, database, host string, l lookup) (*Status, error) {
 	s := &Status{Spec: Spec{Database: database, Host: host}, Facts: health.Temporal{Begins: health.ByHand}}
-	running, err := s.begins(ctx, c)
+	running, err := s.begins(ctx, c, l)
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +58,7 @@ func statusOf(ctx context.Context, c client.Client, database, host string, newes
 		}
 		s.Facts.Run = runFacts(d)
 	}
-	info, err := newest(TaskBackup)
+	info, err := l.newest(TaskBackup)
 	if err != nil {
 		return nil, err
 	}
@@ -57,16 +68,16 @@ func statusOf(ctx context.Context, c client.Client, database, host string, newes
 		}
 		s.Facts.Last = endedFacts(ctx, c, database, info)
 	}
-	if info, err = newest(TaskDrill); err != nil {
+	if info, err = l.newest(TaskDrill); err != nil {
 		return nil, err
 	}
-	return s, s.drills(ctx, c, info)
+	return s, s.drills(ctx, c, l, info)
 }
 
 // begins fills in the schedule or cron workflow, and returns the run of it that
 // is at work, nil if none is.
-func (s *Status) begins(ctx context.Context, c client.Client) (*Run, error) {
-	d, err := Schedule(ctx, c, TaskBackup, s.Spec.Database).Describe(ctx)
+func (s *Status) begins(ctx context.Context, c client.Client, l lookup) (*Run, error) {
+	d, err := l.schedule(TaskBackup)
 	if err == nil {
 		s.bySchedule(d)
 		for _, r := range d.Info.RunningWorkflows {
@@ -76,7 +87,7 @@ func (s *Status) begins(ctx context.Context, c client.Client) (*Run, error) {
 		}
 		return nil, nil
 	}
-	if err := noSchedule(TaskBackup, s.Spec.Database, err); failure.Of(err) != failure.NoSchedule {
+	if failure.Of(err) != failure.NoSchedule {
 		return nil, err
 	}
 	cron, err := DescribeCron(ctx, c, s.Spec.Database)
@@ -98,7 +109,7 @@ func (s *Status) bySchedule(d *client.ScheduleDescription) {
 		s.Spec = spec
 	}
 	f := &s.Facts
-	f.Begins = health.BySchedule
+	f.Begins, f.Partial = health.BySchedule, listed(d)
 	s.times()
 	if state := d.Schedule.State; state != nil && state.Paused {
 		f.Paused, f.Note = true, state.Note
@@ -137,9 +148,9 @@ func (s *Status) times() {
 
 // drills fills in the drills, of which newest is the one that ended last; it
 // leaves nil where there never were any and no schedule starts one.
-func (s *Status) drills(ctx context.Context, c client.Client, newest *workflowpb.WorkflowExecutionInfo) error {
+func (s *Status) drills(ctx context.Context, c client.Client, l lookup, newest *workflowpb.WorkflowExecutionInfo) error {
 	d := &health.Drills{}
-	schedule, err := DescribeSchedule(ctx, c, TaskDrill, s.Spec.Database)
+	schedule, err := l.schedule(TaskDrill)
 	switch {
 	case err == nil:
 		spec, _ := SpecOf(schedule)

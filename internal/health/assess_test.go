@@ -243,7 +243,7 @@ func TestAssess(t *testing.T) {
 		{"the repository is nearly full", func(d *Database) { d.Worker.FreeBytes = 1<<30 - 1 },
 			"repository: the repository has room for less than one more backup of the size of the newest"},
 		{"Temporal does not answer", func(d *Database) { d.Temporal, d.Unanswered = nil, "connection refused" },
-			"temporal-unreachable: Temporal does not answer: connection refused"},
+			"temporal-unreachable: Temporal does not answer the worker: connection refused"},
 		{"Temporal was not asked yet", func(d *Database) { d.Temporal = nil }, ""},
 	}
 	seen := map[string]bool{}

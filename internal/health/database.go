@@ -44,6 +44,9 @@ const (
 // nanoseconds in JSON.
 type Temporal struct {
 	Begins   string        `json:"begins"` // schedule, cron or hand
+	// Partial: the server was too busy to describe the schedule, of which only
+	// what stands in the list of all is known: pause, last and next starts.
+	Partial bool `json:"partial,omitempty"`
 	Schedule string        `json:"schedule"`
 	Timezone string        `json:"timezone"`
 	Longest  time.Duration `json:"longest_interval,omitempty"` // between two starts

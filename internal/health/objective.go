@@ -84,7 +84,7 @@ func noBackup(d *Database, now time.Time) Problem {
 	if !d.Read() {
 		p.Text = "Temporal remembers no verified backup, and no worker says what the repository holds"
 	}
-	if most := d.MaxAge(); most > 0 {
+	if most := d.MaxAge(); most > 0 && !(d.Temporal != nil && d.Temporal.Partial) {
 		// What never was is as old as what was to make it.
 		var since time.Time
 		if d.Temporal != nil {

@@ -16,11 +16,17 @@ const (
 )
 
 func unreachable(d *Database, _ time.Time) Problem {
+	if d.Temporal != nil && d.Temporal.Partial && d.MaxAge() == 0 {
+		return Problem{
+			Text: "Temporal is too busy to describe the schedule: how old a backup may be is not known",
+			Hint: "ask again when fewer runs begin; max_age in the worker's configuration does without",
+		}
+	}
 	if d.Temporal != nil || d.Unanswered == "" {
 		return Problem{}
 	}
 	return Problem{
-		Text: "Temporal does not answer: " + d.Unanswered,
+		Text: "Temporal does not answer the worker: " + d.Unanswered,
 		Hint: "no backup begins until it does; 'starter backup --local' needs none",
 	}
 }

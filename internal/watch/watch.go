@@ -314,8 +314,8 @@ func (w *Watch) asker() func(context.Context) time.Duration {
 		due = w.now().Add(pause)
 		fresh := &answered{databases: map[string]health.Database{}, strangers: strangers, sought: sought}
 		for _, d := range all {
-			if d.Temporal == nil { // the server was busy: what it said before is all that is known
-				d.Temporal, d.Unanswered = before[d.Name].Temporal, ""
+			if old := before[d.Name].Temporal; old != nil && d.Temporal.Partial {
+				d.Temporal = old // more than the server, which is busy, says now
 			}
 			fresh.databases[d.Name] = d
 		}

@@ -41,6 +41,7 @@ func RunIfChild() {
 	if len(os.Args) != 3 || os.Args[1] != childArg {
 		return
 	}
+	syscall.Umask(0o077) // what it makes is nobody else's
 	// A key pressed at the terminal reaches this process too: the parent
 	// decides when it ends.
 	signal.Ignore(os.Interrupt)

@@ -1,0 +1,79 @@
+package app
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"go.temporal.io/sdk/client"
+
+	"canvasback/internal/failure"
+)
+
+const (
+	// describeTime is how long a schedule may take to be described while the list
+	// of all can stand in for it.
+	describeTime = 10 * time.Second
+	// lateAtMost is how many schedules may be late. Then the others are not asked.
+	lateAtMost = askers
+)
+
+// schedules describes schedules. That is done by a workflow of the server's for
+// each, which may be late while a lot of runs begin. Their list is at hand at once
+// then.
+type schedules struct {
+	client client.Client
+	list   func() (map[scheduleKey]*client.ScheduleListEntry, error) // once
+
+	mu   sync.Mutex // guards late
+	late int
+}
+
+func newSchedules(ctx context.Context, c client.Client) *schedules {
+	return &schedules{client: c, list: sync.OnceValues(func() (map[scheduleKey]*client.ScheduleListEntry, error) { return listSchedules(ctx, c) })}
+}
+
+// describe fails with NoSchedule where there is none.
+func (s *schedules) describe(ctx context.Context, k scheduleKey) (*client.ScheduleDescription, error) {
+	s.mu.Lock()
+	late := s.late >= lateAtMost
+	s.mu.Unlock()
+	if late {
+		if d, err := s.listed(k); d != nil || err != nil {
+			return d, err
+		}
+	}
+	brief, cancel := context.WithTimeout(ctx, describeTime)
+	defer cancel()
+	d, err := DescribeSchedule(brief, s.client, k.task, k.database)
+	if failure.Of(err) != failure.TemporalUnreachable || ctx.Err() != nil {
+		return d, err
+	}
+	s.mu.Lock()
+	s.late++
+	s.mu.Unlock()
+	if d, unlisted := s.listed(k); d != nil && unlisted == nil {
+		return d, nil
+	}
+	return nil, err
+}
+
+// listed is what the list says; nil where the schedule is not in it.
+func (s *schedules) listed(k scheduleKey) (*client.ScheduleDescription, error) {
+	list, err := s.list()
+	e := list[k]
+	if e == nil || err != nil {
+		return nil, err
+	}
+	d := &client.ScheduleDescription{
+		Schedule: client.Schedule{State: &client.ScheduleState{Paused: e.Paused, Note: e.Note}},
+		Info:     client.ScheduleInfo{RecentActions: e.RecentActions, NextActionTimes: e.NextActionTimes},
+	}
+	if n := len(e.RecentActions); n > 0 && e.RecentActions[n-1].StartWorkflowResult != nil {
+		d.Info.RunningWorkflows = []client.ScheduleWorkflowExecution{*e.RecentActions[n-1].StartWorkflowResult} // if it is
+	}
+	return d, nil
+}
+
+// listed tells a description that was made of an entry of the list.
+func listed(d *client.ScheduleDescription) bool { return d.Schedule.Action == nil }
