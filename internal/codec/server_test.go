@@ -5,12 +5,14 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	commonpb "go.temporal.io/api/common/v1"
+	"go.temporal.io/sdk/converter"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
@@ -155,4 +157,38 @@ func TestOrigin(t *testing.T) {
 		_, err := Origin(text)
 		assert.Equal(t, failure.Usage, failure.Of(err), "%q", text)
 	}
+}
+
+// FuzzServer asks with any body: what is answered is a list of payloads that opens
+// as the sealed ones do, or an error that quotes nothing of what was asked.
+func FuzzServer(f *testing.F) {
+	keys := keysOf(f, 1)
+	p, err := converter.GetDefaultDataConverter().ToPayload("shop")
+	require.NoError(f, err)
+	sealed, err := keys.Encode([]*commonpb.Payload{p})
+	require.NoError(f, err)
+	body, err := protojson.Marshal(listOf(append(sealed, p)...))
+	require.NoError(f, err)
+	f.Add(body)
+	f.Add([]byte(`{"payloads":[{"metadata":{"encoding":"YmluYXJ5L2VuY3J5cHRlZA=="}}]}`))
+	f.Add([]byte(`{"payloads":[null]}`))
+	h := &handler{keys: keys, access: Access{Origins: []string{uiOrigin}}, local: true, slots: make(chan struct{}, 1)}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		req := httptest.NewRequest(http.MethodPost, "http://127.0.0.1:8081/decode", bytes.NewReader(body))
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Origin", uiOrigin)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, req)
+		if w.Code != http.StatusOK {
+			require.Contains(t, []int{http.StatusBadRequest, http.StatusInternalServerError}, w.Code)
+			require.Less(t, w.Body.Len(), 1000)
+			return
+		}
+		var asked, answered commonpb.Payloads
+		require.NoError(t, protojson.UnmarshalOptions{DiscardUnknown: true}.Unmarshal(body, &asked))
+		require.NoError(t, protojson.Unmarshal(w.Body.Bytes(), &answered))
+		opened, err := keys.Decode(asked.GetPayloads())
+		require.NoError(t, err)
+		require.True(t, proto.Equal(listOf(opened...), &answered))
+	})
 }
