@@ -43,10 +43,10 @@ const (
 // Temporal is what Temporal knows of the backups of a database. Durations are in
 // nanoseconds in JSON.
 type Temporal struct {
-	Begins   string        `json:"begins"` // schedule, cron or hand
+	Begins string `json:"begins"` // schedule, cron or hand
 	// Partial: the server was too busy to describe the schedule, of which only
 	// what stands in the list of all is known: pause, last and next starts.
-	Partial bool `json:"partial,omitempty"`
+	Partial  bool          `json:"partial,omitempty"`
 	Schedule string        `json:"schedule"`
 	Timezone string        `json:"timezone"`
 	Longest  time.Duration `json:"longest_interval,omitempty"` // between two starts
