@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strings"
 
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
@@ -32,43 +31,6 @@ func Databases(ctx context.Context, c client.Client) ([]string, error) {
 		}
 	}
 	return slices.Sorted(maps.Keys(names)), nil
-}
-
-// scheduled names the databases that have a schedule.
-func scheduled(ctx context.Context, c client.Client) (map[string]bool, error) {
-	schedules, err := listSchedules(ctx, c)
-	names := map[string]bool{}
-	for k := range schedules {
-		names[k.database] = true
-	}
-	return names, err
-}
-
-// schedulesPage is how many schedules one call lists.
-const schedulesPage = 1000
-
-// listSchedules finds the schedules that have an ID and a workflow of ours.
-func listSchedules(ctx context.Context, c client.Client) (found map[scheduleKey]*client.ScheduleListEntry, err error) {
-	err = patiently(ctx, func() error {
-		found = map[scheduleKey]*client.ScheduleListEntry{}
-		all, err := c.ScheduleClient().List(ctx, client.ScheduleListOptions{PageSize: schedulesPage})
-		if err != nil {
-			return Unreachable(err)
-		}
-		for all.HasNext() {
-			e, err := all.Next()
-			if err != nil {
-				return Unreachable(err)
-			}
-			for _, task := range []Task{TaskBackup, TaskDrill} {
-				if name, ours := strings.CutPrefix(e.ID, task.ID("")); ours && e.WorkflowType.Name == task.workflow() {
-					found[scheduleKey{task, name}] = e
-				}
-			}
-		}
-		return nil
-	})
-	return found, err
 }
 
 const (

@@ -104,12 +104,12 @@ func (o *overview) pass(what string, err error, named bool) error {
 
 // find looks for databases in the pulses, the schedules and the runs.
 func (o *overview) find(ctx context.Context) error {
-	names, err := scheduled(ctx, o.client)
+	schedules, err := o.schedules.list()
 	if err != nil {
 		return err
 	}
-	for n := range names {
-		o.names[n] = o.query.Otherwise
+	for k := range schedules {
+		o.names[k.database] = o.query.Otherwise
 	}
 	running, err := hosts(ctx, o.client)
 	if err != nil {
@@ -353,7 +353,8 @@ func verified(ctx context.Context, c client.Client, database string, last *healt
 	return nil, nil
 }
 
-// each calls f for every item, some at a time, and patiently. It returns the first error, for which it gives up the rest.
+// each calls f for every item, some at a time, and patiently. It returns the first
+// error, for which it gives up the rest.
 func each[T any](ctx context.Context, items []T, f func(ctx context.Context, item T) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

@@ -31,12 +31,6 @@ type Presence struct {
 	Crons     map[string]Spec // the cron workflows of the databases that were asked about
 }
 
-// scheduleKey names a schedule.
-type scheduleKey struct {
-	task     Task
-	database string
-}
-
 // PresenceOf finds all schedules of this program, and whatever has the ID of one
 // that is wanted. Lists of the server lag behind, so those that are wanted are
 // asked about by name; each schedule costs one call, and each wanted database

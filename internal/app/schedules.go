@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -11,12 +12,54 @@ import (
 )
 
 const (
+	// schedulesPage is how many schedules one call lists.
+	schedulesPage = 1000
 	// describeTime is how long a schedule may take to be described while the list
 	// of all can stand in for it.
 	describeTime = 10 * time.Second
 	// lateAtMost is how many schedules may be late. Then the others are not asked.
 	lateAtMost = askers
 )
+
+// scheduleKey names a schedule.
+type scheduleKey struct {
+	task     Task
+	database string
+}
+
+// scheduled names the databases that have a schedule.
+func scheduled(ctx context.Context, c client.Client) (map[string]bool, error) {
+	schedules, err := listSchedules(ctx, c)
+	names := map[string]bool{}
+	for k := range schedules {
+		names[k.database] = true
+	}
+	return names, err
+}
+
+// listSchedules finds the schedules that have an ID and a workflow of ours.
+func listSchedules(ctx context.Context, c client.Client) (found map[scheduleKey]*client.ScheduleListEntry, err error) {
+	err = patiently(ctx, func() error {
+		found = map[scheduleKey]*client.ScheduleListEntry{}
+		all, err := c.ScheduleClient().List(ctx, client.ScheduleListOptions{PageSize: schedulesPage})
+		if err != nil {
+			return Unreachable(err)
+		}
+		for all.HasNext() {
+			e, err := all.Next()
+			if err != nil {
+				return Unreachable(err)
+			}
+			for _, task := range []Task{TaskBackup, TaskDrill} {
+				if name, ours := strings.CutPrefix(e.ID, task.ID("")); ours && e.WorkflowType.Name == task.workflow() {
+					found[scheduleKey{task, name}] = e
+				}
+			}
+		}
+		return nil
+	})
+	return found, err
+}
 
 // schedules describes schedules. That is done by a workflow of the server's for
 // each, which may be late while a lot of runs begin. Their list is at hand at once
@@ -75,5 +118,5 @@ func (s *schedules) listed(k scheduleKey) (*client.ScheduleDescription, error) {
 	return d, nil
 }
 
-// listed tells a description that was made of an entry of the list.
-func listed(d *client.ScheduleDescription) bool { return d.Schedule.Action == nil }
+// fromList tells a description that was made of an entry of the list.
+func fromList(d *client.ScheduleDescription) bool { return d.Schedule.Action == nil }

@@ -109,7 +109,7 @@ func (s *Status) bySchedule(d *client.ScheduleDescription) {
 		s.Spec = spec
 	}
 	f := &s.Facts
-	f.Begins, f.Partial = health.BySchedule, listed(d)
+	f.Begins, f.Partial = health.BySchedule, fromList(d)
 	s.times()
 	if state := d.Schedule.State; state != nil && state.Paused {
 		f.Paused, f.Note = true, state.Note
