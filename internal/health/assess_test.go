@@ -244,6 +244,18 @@ func TestAssess(t *testing.T) {
 			"repository: the repository has room for less than one more backup of the size of the newest"},
 		{"Temporal does not answer", func(d *Database) { d.Temporal, d.Unanswered = nil, "connection refused" },
 			"temporal-unreachable: Temporal does not answer the worker: connection refused"},
+		{"the server was too busy to describe the schedule", func(d *Database) {
+			d.Backups.MaxAge = 0
+			*d.Temporal = Temporal{Begins: BySchedule, Partial: true, Next: ago(time.Hour), Last: d.Temporal.Last}
+		}, "temporal-unreachable: Temporal is too busy to describe the schedule: how old a backup may be is not known"},
+		{"nor need it", func(d *Database) {
+			d.Backups.MaxAge = 50 * time.Hour
+			*d.Temporal = Temporal{Begins: BySchedule, Partial: true, Next: ago(time.Hour), Last: d.Temporal.Last}
+		}, ""},
+		{"it was too busy, and there is no backup", func(d *Database) {
+			d.Backups.MaxAge, d.Backups.Newest, d.Backups.Backups = 50*time.Hour, nil, 0
+			*d.Temporal = Temporal{Begins: BySchedule, Partial: true}
+		}, "no-backup: there is no verified backup"},
 		{"Temporal was not asked yet", func(d *Database) { d.Temporal = nil }, ""},
 	}
 	seen := map[string]bool{}
