@@ -79,7 +79,7 @@ type overview struct {
 	pulses map[string]*job.Pulse
 	polled map[string]bool
 
-	schedules *schedules
+	schedules *schedules // where all are asked about
 	newest    func(task Task, database string) (*workflowpb.WorkflowExecutionInfo, error)
 
 	mu     sync.Mutex // guards locked
@@ -213,10 +213,12 @@ func (o *overview) ask(ctx context.Context) (map[string]*Status, error) {
 			}
 			return o.newest(task, name)
 		}
-		schedule := func(task Task) (*client.ScheduleDescription, error) {
+		s, err := statusOf(ctx, o.client, name, o.names[name], lookup{newest, func(task Task) (*client.ScheduleDescription, error) {
+			if len(o.query.Databases) > 0 {
+				return DescribeSchedule(ctx, o.client, task, name)
+			}
 			return o.schedules.describe(ctx, scheduleKey{task, name})
-		}
-		s, err := statusOf(ctx, o.client, name, o.names[name], lookup{newest, schedule})
+		}})
 		if err != nil {
 			return o.pass("the database "+name, err, len(o.query.Databases) > 0)
 		}
@@ -318,10 +320,13 @@ func (o *overview) join(ctx context.Context, statuses map[string]*Status) ([]hea
 		} else if l := s.Facts.Last; l != nil && l.State == "verified" {
 			s.Facts.Verified = l
 		}
+		if err != nil {
+			return err
+		}
 		mu.Lock()
 		all = append(all, d)
 		mu.Unlock()
-		return err
+		return nil
 	})
 	slices.SortFunc(all, func(a, b health.Database) int {
 		if a.Host != b.Host {

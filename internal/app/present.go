@@ -29,6 +29,9 @@ type Present struct {
 type Presence struct {
 	Schedules []Present       // by database and task
 	Crons     map[string]Spec // the cron workflows of the databases that were asked about
+	// Locked are errors of schedules that were not asked about and that cannot be
+	// decrypted: others have keys of their own.
+	Locked []error
 }
 
 // PresenceOf finds all schedules of this program, and whatever has the ID of one
@@ -50,11 +53,15 @@ func PresenceOf(ctx context.Context, c client.Client, wanted []Spec) (*Presence,
 	p, mu := &Presence{Crons: map[string]Spec{}}, sync.Mutex{}
 	err = each(ctx, sortedKeys(keys), func(ctx context.Context, k scheduleKey) error {
 		present, cron, err := p.look(ctx, c, k, keys[k])
+		mu.Lock()
+		defer mu.Unlock()
+		if locked := locked("the schedule "+k.task.ID(k.database), err); locked != nil && keys[k] == nil {
+			p.Locked = append(p.Locked, locked)
+			return nil
+		}
 		if err != nil {
 			return err
 		}
-		mu.Lock()
-		defer mu.Unlock()
 		if present != nil {
 			p.Schedules = append(p.Schedules, *present)
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 	"sync"
-	"time"
 
 	"go.temporal.io/sdk/client"
 
@@ -14,9 +13,6 @@ import (
 const (
 	// schedulesPage is how many schedules one call lists.
 	schedulesPage = 1000
-	// describeTime is how long a schedule may take to be described while the list
-	// of all can stand in for it.
-	describeTime = 10 * time.Second
 	// lateAtMost is how many schedules may be late. Then the others are not asked.
 	lateAtMost = askers
 )
@@ -69,36 +65,42 @@ type schedules struct {
 	list   func() (map[scheduleKey]*client.ScheduleListEntry, error) // once
 
 	mu   sync.Mutex // guards late
-	late int
+	late map[scheduleKey]bool
 }
 
 func newSchedules(ctx context.Context, c client.Client) *schedules {
-	return &schedules{client: c, list: sync.OnceValues(func() (map[scheduleKey]*client.ScheduleListEntry, error) { return listSchedules(ctx, c) })}
+	return &schedules{client: c, late: map[scheduleKey]bool{}, list: sync.OnceValues(func() (map[scheduleKey]*client.ScheduleListEntry, error) {
+		ctx, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		return listSchedules(ctx, c)
+	})}
 }
 
 // describe fails with NoSchedule where there is none.
 func (s *schedules) describe(ctx context.Context, k scheduleKey) (*client.ScheduleDescription, error) {
-	s.mu.Lock()
-	late := s.late >= lateAtMost
-	s.mu.Unlock()
-	if late {
+	if s.areLate() {
 		if d, err := s.listed(k); d != nil || err != nil {
 			return d, err
 		}
 	}
-	brief, cancel := context.WithTimeout(ctx, describeTime)
-	defer cancel()
-	d, err := DescribeSchedule(brief, s.client, k.task, k.database)
+	d, err := DescribeSchedule(ctx, s.client, k.task, k.database)
 	if failure.Of(err) != failure.TemporalUnreachable || ctx.Err() != nil {
 		return d, err
 	}
 	s.mu.Lock()
-	s.late++
+	s.late[k] = true
 	s.mu.Unlock()
 	if d, unlisted := s.listed(k); d != nil && unlisted == nil {
 		return d, nil
 	}
 	return nil, err
+}
+
+// areLate tells whether so many were that there is no use in asking on.
+func (s *schedules) areLate() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.late) >= lateAtMost
 }
 
 // listed is what the list says; nil where the schedule is not in it.

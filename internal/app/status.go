@@ -65,6 +65,9 @@ func statusOf(ctx context.Context, c client.Client, database, host string, l loo
 	if info != nil {
 		if spec, ok := specOfMemo(info.GetMemo().GetFields()[specMemo]); ok && s.Facts.Begins == health.ByHand {
 			s.Spec.Host = spec.Host
+		} else if ok && s.Facts.Partial {
+			s.Spec = spec
+			s.times()
 		}
 		s.Facts.Last = endedFacts(ctx, c, database, info)
 	}
@@ -155,6 +158,7 @@ func (s *Status) drills(ctx context.Context, c client.Client, l lookup, newest *
 	case err == nil:
 		spec, _ := SpecOf(schedule)
 		d.Cron = spec.Cron
+		s.Facts.Partial = s.Facts.Partial || fromList(schedule)
 		d.Paused = schedule.Schedule.State != nil && schedule.Schedule.State.Paused
 		if len(schedule.Info.NextActionTimes) > 0 {
 			d.Next = &schedule.Info.NextActionTimes[0]

@@ -94,6 +94,9 @@ func (f *applyFlags) apply(a *app, c client.Client, file *fleet.File) error {
 	if err != nil {
 		return err
 	}
+	for _, err := range there.Locked {
+		a.notef("left out: %v", err)
+	}
 	doc := newApplyDoc(file.Fleet, fleet.Plan(file, there, f.takeOver...))
 	doc.DryRun = f.dryRun
 	if !a.json {

@@ -47,7 +47,8 @@ Its age counts from when the backup was begun: all that was committed before is 
 
 The exit status is 3 when an objective is missed: the newest verified backup of a
 database is too old, there is none, or its last restore drill failed. Other problems, such
-as a worker that is away, are shown, and with --strict they count too. --watch shows the
+as a worker that is away, are shown, and with --strict they count too. It is 1 when
+Temporal does not answer, or is too busy to tell of every objective. --watch shows the
 same again and again until Ctrl-C, and ends with the exit status of what it showed last.`,
 		Example: `  starter status
   starter status --host db1 --strict
@@ -149,7 +150,8 @@ func (f *statusFlags) ask(a *app, c client.Client) ([]statusDoc, error) {
 // unknownDatabase says which databases there are.
 func unknownDatabase(a *app, c client.Client, name string) error {
 	all, err := backups.Overview(a.ctx, c, backups.Query{})
-	if err != nil {
+	locked := failure.Of(err) == failure.Payload
+	if err != nil && !locked {
 		return err
 	}
 	const shown = 10
@@ -159,6 +161,9 @@ func unknownDatabase(a *app, c client.Client, name string) error {
 	}
 	slices.Sort(names)
 	known := "no database at all is known there"
+	if locked {
+		known = "what is known there cannot be decrypted: " + err.Error()
+	}
 	if len(names) > 0 {
 		known = "known are " + strings.Join(names[:min(len(names), shown)], ", ")
 	}
@@ -191,28 +196,39 @@ func newStatusDoc(d health.Database, now time.Time) statusDoc {
 	return doc
 }
 
-// verdict fails as ObjectiveMissed where one is.
+// verdict fails as ObjectiveMissed where one is, and as TemporalBusy where that
+// cannot be told.
 func (f *statusFlags) verdict(all []statusDoc) error {
-	var missing []string
+	var missing, untold []string
 	for _, d := range all {
+		if d.Temporal != nil && d.Partial && (d.facts.MaxAge() == 0 || health.Has(d.Problems, health.NoBackup)) {
+			untold = append(untold, d.Database)
+		}
 		if d.Missed || f.strict && len(d.Problems) > 0 {
 			missing = append(missing, d.Database)
 		}
 	}
-	const shown = 5
-	switch what := "miss their objective"; {
-	case len(missing) == 0:
-		return nil
-	case f.strict:
+	what := "miss their objective"
+	if f.strict {
 		what = "have a problem"
-		fallthrough
-	default:
-		names := strings.Join(missing[:min(len(missing), shown)], ", ")
-		if len(missing) > shown {
-			names += ", ..."
-		}
-		return failure.Errorf(failure.ObjectiveMissed, "%d of %d databases %s: %s", len(missing), len(all), what, names)
 	}
+	switch {
+	case len(missing) > 0:
+		return failure.Errorf(failure.ObjectiveMissed, "%d of %d databases %s: %s", len(missing), len(all), what, someOf(missing))
+	case len(untold) > 0:
+		return failure.Errorf(failure.TemporalBusy, "Temporal is too busy to describe schedules: whether an objective is missed is not known of %d of %d databases: %s",
+			len(untold), len(all), someOf(untold))
+	}
+	return nil
+}
+
+// someOf names a few.
+func someOf(names []string) string {
+	const shown = 5
+	if len(names) > shown {
+		names = append(names[:shown:shown], "...")
+	}
+	return strings.Join(names, ", ")
 }
 
 // lastEvidence is the newest drill beside any backup of the database; nil if

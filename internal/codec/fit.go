@@ -2,6 +2,7 @@ package codec
 
 import (
 	"encoding/json"
+	"unicode/utf8"
 
 	failurepb "go.temporal.io/api/failure/v1"
 	"google.golang.org/protobuf/proto"
@@ -20,9 +21,13 @@ const (
 	cutMark = " ..."
 )
 
-// fit shortens a failure that would be cut: the causes go first, whose texts are
+// fit shortens a failure that would be cut. One that is final is not: it is kept in
+// the history, whole. The causes go first, whose texts are
 // in that of the failure as a rule, then the stack trace, then the message's end.
 func fit(f *failurepb.Failure, keyID string) {
+	if f.GetApplicationFailureInfo().GetNonRetryable() {
+		return
+	}
 	left := maxFailure
 	for ; f != nil; f = f.Cause {
 		left -= sealing + len(keyID) + rest(f)
@@ -48,13 +53,15 @@ func fitted(text string, n int) string {
 		return text
 	}
 	n -= jsonLen(cutMark)
-	for i, r := range text {
-		if n -= jsonLen(string(r)); n < 0 {
+	for i := 0; i < len(text); {
+		_, size := utf8.DecodeRuneInString(text[i:])
+		if n -= jsonLen(text[i : i+size]); n < 0 {
 			if i == 0 {
 				return ""
 			}
 			return text[:i] + cutMark
 		}
+		i += size
 	}
 	return text
 }

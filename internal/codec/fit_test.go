@@ -17,7 +17,7 @@ const serverKeeps = 4 << 10
 
 func failureOf(message, stack string, cause *failurepb.Failure) *failurepb.Failure {
 	return &failurepb.Failure{Source: "GoSDK", Message: message, StackTrace: stack, Cause: cause, FailureInfo: &failurepb.Failure_ApplicationFailureInfo{
-		ApplicationFailureInfo: &failurepb.ApplicationFailureInfo{Type: "RepoNotWritable", NonRetryable: true},
+		ApplicationFailureInfo: &failurepb.ApplicationFailureInfo{Type: "RepoNotWritable"},
 	}}
 }
 
@@ -60,4 +60,11 @@ func TestFailuresThatFitAreWhole(t *testing.T) {
 	fit(same, "k1")
 	assert.True(t, proto.Equal(f, same))
 	fit(nil, "k1")
+	final := failureOf(strings.Repeat("long ", 10000), "", nil)
+	final.GetApplicationFailureInfo().NonRetryable = true
+	same = proto.Clone(final).(*failurepb.Failure)
+	fit(same, "k1")
+	assert.True(t, proto.Equal(final, same), "the history keeps it")
+	text := strings.Repeat("\xff", 10000)
+	assert.LessOrEqual(t, jsonLen(fitted(text, 1000)), 1000, "no UTF-8")
 }

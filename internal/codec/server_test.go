@@ -160,7 +160,7 @@ func TestOrigin(t *testing.T) {
 }
 
 // FuzzServer asks with any body: what is answered is a list of payloads that opens
-// as the sealed ones do, or an error that quotes nothing of what was asked.
+// as the sealed ones do, or an error of a few words.
 func FuzzServer(f *testing.F) {
 	keys := keysOf(f, 1)
 	p, err := converter.GetDefaultDataConverter().ToPayload("shop")

@@ -51,6 +51,7 @@ var (
 	PortTaken           = &Kind{Name: "PortTaken", Retry: true, Exit: ExitFailed, Hint: "stop what listens there ('ss -ltnp' shows it), or name another port, 0 for any"}
 	BadSchedule         = &Kind{Name: "BadSchedule", Retry: false, Exit: ExitUsage, Hint: "a cron expression has five fields, such as '0 3 * * *'; a time zone is a name such as Europe/Amsterdam"}
 	TemporalUnreachable = &Kind{Name: "TemporalUnreachable", Retry: true, Exit: ExitFailed, Hint: "start Temporal, or point TEMPORAL_ADDRESS (or the profile) at it; 'backup --local' and 'restore' need none"}
+	TemporalBusy        = &Kind{Name: "TemporalBusy", Retry: true, Exit: ExitFailed, Hint: "ask again when fewer runs begin; jitter spreads the starts of schedules"}
 	TemporalTLS         = &Kind{Name: "TemporalTLS", Retry: false, Exit: ExitFailed, Hint: "make this client's TLS settings (TEMPORAL_TLS..., or tls of the profile) and the server's agree; see docs/temporal-server.md"}
 	TemporalDenied      = &Kind{Name: "TemporalDenied", Retry: false, Exit: ExitFailed, Hint: "use an API key or certificate that may read and write in this namespace, or name another namespace (TEMPORAL_NAMESPACE, --namespace)"}
 	NoNamespace         = &Kind{Name: "NoNamespace", Retry: false, Exit: ExitNotFound, Hint: "make it with 'temporal operator namespace create', or name another one (TEMPORAL_NAMESPACE, --namespace)"}
@@ -82,7 +83,7 @@ var Kinds = []*Kind{
 	OutOfTime, OwnerStopped, Network, WrongKey, ManyNames, Busy,
 	RepoMissing, RepoNotWritable, RepoFull, RepoOverlap, RepoCorrupt, UnknownBackup, UnknownTable, Reading, BlastRadius, PlanChanged, UnknownDatabase,
 	BackupBad, NotExtracted, VerifyTimeout, VerifyMemory, DrillFailed,
-	Hook, Engine, InvalidConfig, PortTaken, BadSchedule, TemporalUnreachable, TemporalTLS, TemporalDenied, NoNamespace, Payload, NoWorker, ScheduleConflict, NoSchedule, SetUp, ObjectiveMissed, RunFailed,
+	Hook, Engine, InvalidConfig, PortTaken, BadSchedule, TemporalUnreachable, TemporalBusy, TemporalTLS, TemporalDenied, NoNamespace, Payload, NoWorker, ScheduleConflict, NoSchedule, SetUp, ObjectiveMissed, RunFailed,
 	TargetExists, TargetInUse, TargetBad,
 	BadInput, Usage, Interrupted, Unexpected,
 }

@@ -28,7 +28,11 @@ var checks = map[string]func(d *Database, now time.Time) Problem{
 func Assess(d Database, now time.Time) []Problem {
 	found := []Problem{}
 	for _, kind := range Kinds {
-		if p := checks[kind](&d, now); p.Text != "" {
+		at := now
+		if (kind == StuckRun || kind == Lagging) && d.Temporal != nil && !d.Temporal.AsOf.IsZero() && d.Temporal.AsOf.Before(now) {
+			at = d.Temporal.AsOf // what was not there yet then may have come since
+		}
+		if p := checks[kind](&d, at); p.Text != "" {
 			p.Kind = kind
 			found = append(found, p)
 		}

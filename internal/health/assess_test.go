@@ -244,6 +244,15 @@ func TestAssess(t *testing.T) {
 			"repository: the repository has room for less than one more backup of the size of the newest"},
 		{"Temporal does not answer", func(d *Database) { d.Temporal, d.Unanswered = nil, "connection refused" },
 			"temporal-unreachable: Temporal does not answer the worker: connection refused"},
+		{"a run and a start of when the server was asked", func(d *Database) {
+			d.Temporal.AsOf, d.Temporal.Next, d.Temporal.Run = ago(16*time.Minute), ago(10*time.Minute), working()
+			d.Temporal.Run.Heartbeat, d.Temporal.Run.Progress.At = ago(16*time.Minute), ago(16*time.Minute)
+			d.Temporal.Run.Started = ago(17 * time.Minute)
+		}, ""},
+		{"a run that was stuck then", func(d *Database) {
+			d.Temporal.AsOf, d.Temporal.Run = ago(16*time.Minute), working()
+			d.Temporal.Run.Started, d.Temporal.Run.Heartbeat = ago(time.Hour), ago(21*time.Minute)
+		}, "stuck-run: nothing was heard of step copy of the run for 5m"},
 		{"the server was too busy to describe the schedule", func(d *Database) {
 			d.Backups.MaxAge = 0
 			*d.Temporal = Temporal{Begins: BySchedule, Partial: true, Next: ago(time.Hour), Last: d.Temporal.Last}

@@ -44,6 +44,8 @@ const (
 // nanoseconds in JSON.
 type Temporal struct {
 	Begins string `json:"begins"` // schedule, cron or hand
+	// AsOf is when the server was asked; zero: just now.
+	AsOf time.Time `json:"as_of,omitzero"`
 	// Partial: the server was too busy to describe the schedule, of which only
 	// what stands in the list of all is known: pause, last and next starts.
 	Partial  bool          `json:"partial,omitempty"`

@@ -296,17 +296,16 @@ func (w *Watch) asker() func(context.Context) time.Duration {
 			return askEvery - w.every
 		}
 		w.mu.Lock()
-		strangers, sought, before := w.asked.strangers, w.asked.sought, w.asked.databases
+		strangers, sought := w.asked.strangers, w.asked.sought
 		w.mu.Unlock()
-		var err error
 		if w.now().Sub(sought) > strangersEvery {
-			strangers, err = app.ScheduledFor(ctx, w.o.Client, w.o.Config.Host, own)
-			sought = w.now()
+			// Of a busy server the rest can be known all the same.
+			if found, err := app.ScheduledFor(ctx, w.o.Client, w.o.Config.Host, own); err == nil {
+				strangers, sought = found, w.now()
+			}
 		}
-		var all []health.Database
-		if err == nil {
-			all, err = app.Overview(ctx, w.o.Client, app.Query{Databases: append(own[:len(own):len(own)], strangers...), Otherwise: w.o.Config.Host})
-		}
+		asOf := w.now()
+		all, err := app.Overview(ctx, w.o.Client, app.Query{Databases: append(own[:len(own):len(own)], strangers...), Otherwise: w.o.Config.Host})
 		if err != nil {
 			w.answered(nil, err)
 			return askEvery - w.every
@@ -314,9 +313,7 @@ func (w *Watch) asker() func(context.Context) time.Duration {
 		due = w.now().Add(pause)
 		fresh := &answered{databases: map[string]health.Database{}, strangers: strangers, sought: sought}
 		for _, d := range all {
-			if old := before[d.Name].Temporal; old != nil && d.Temporal.Partial {
-				d.Temporal = old // more than the server, which is busy, says now
-			}
+			d.Temporal.AsOf = asOf
 			fresh.databases[d.Name] = d
 		}
 		w.answered(fresh, nil)

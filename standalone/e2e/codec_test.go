@@ -273,3 +273,26 @@ func TestLongFailuresAreKept(t *testing.T) {
 	assert.Contains(t, kept.GetMessage(), "<what is at the bottom of it>")
 	require.NoError(t, c.TerminateWorkflow(t.Context(), queue, run.GetRunID(), "the test is done"))
 }
+
+// A fleet is applied beside schedules that others have encrypted, which it leaves
+// alone; those that it names must be readable.
+func TestApplyBesideOthersKeys(t *testing.T) {
+	t.Parallel()
+	other := newWorld(t, shared.HostPort())
+	other.withKeys()
+	other.do(&scheduleDoc{}, "schedule", "create", "--schedule", "0 3 1 1 *")
+	w := newWorld(t, shared.HostPort())
+	w.moveTo(w.host)
+	eventually(t, "what is left out is said", func() bool {
+		path := filepath.Join(w.dir, "fleet.yaml")
+		o := w.starter("apply", "-f", path, "--yes")
+		require.Equal(t, failure.ExitDone, o.status, o.errOut)
+		return strings.Contains(o.errOut, "left out: the schedule "+job.BackupID(other.name()))
+	})
+	text := fmt.Sprintf("fleet: %s\ndatabases: [{name: %s, host: %s, schedule: '0 3 1 1 *'}]\n", w.name(), other.name(), w.host)
+	path := filepath.Join(w.dir, "other.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	o := w.starter("apply", "-f", path, "--yes")
+	assert.Equal(t, failure.Payload.Exit, o.status)
+	assert.Contains(t, o.errOut, "is encrypted with the key ")
+}

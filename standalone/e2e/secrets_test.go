@@ -278,8 +278,9 @@ func (w *world) askCodecServer() string {
 	out, to := io.Pipe()
 	var errOut strings.Builder
 	ended := make(chan int, 1)
+	tokenFile := w.plant("codec-token", secret("codec-token"))
 	go func() {
-		ended <- cli.Main(ctx, []string{"codec", "serve", "--codec-key-file", w.keys, "--token-file", w.plant("codec-token", secret("codec-token")),
+		ended <- cli.Main(ctx, []string{"codec", "serve", "--codec-key-file", w.keys, "--token-file", tokenFile,
 			"--ui-origin", "http://127.0.0.1:8233", "--listen", "127.0.0.1:0", "--json"}, strings.NewReader(""), to, &errOut)
 		to.Close()
 	}()
@@ -319,7 +320,10 @@ func (w *world) temporalHolds(p *places, how string, c client.Client, runs []run
 	for _, run := range runs {
 		text, err := proto.Marshal(historyOf(w.t, c, run))
 		require.NoError(w.t, err)
-		p.add("history of "+run.WorkflowID+" "+how, run.WorkflowID+string(text))
+		p.add("history of "+run.WorkflowID+" "+how, string(text))
+		if how == "decrypted" {
+			assert.Contains(w.t, string(text), `{"`, "an input that can be read")
+		}
 		d, err := c.DescribeWorkflowExecution(w.t.Context(), run.WorkflowID, run.RunID)
 		require.NoError(w.t, err)
 		text, err = proto.Marshal(d)
