@@ -129,6 +129,17 @@ func TestStatusVerdict(t *testing.T) {
 	paused := statusOf("shop", func(d *health.Database) { d.Temporal.Paused = true })
 	assert.NoError(t, once.verdict([]statusDoc{paused}))
 	assert.EqualError(t, strict.verdict([]statusDoc{paused}), "1 of 1 databases have a problem: shop")
+
+	busy := func(name string, maxAge time.Duration) statusDoc {
+		return statusOf(name, func(d *health.Database) {
+			d.Backups.MaxAge, d.Temporal.Partial, d.Temporal.Longest = maxAge, true, 0
+		})
+	}
+	assert.NoError(t, once.verdict([]statusDoc{busy("shop", 1000*time.Hour)}), "max_age tells")
+	err = once.verdict([]statusDoc{statuses[0], busy("shop", 0)})
+	assert.Equal(t, failure.TemporalBusy, failure.Of(err))
+	assert.EqualError(t, err, "Temporal is too busy to describe schedules: whether an objective is missed is not known of 1 of 2 databases: shop")
+	assert.Equal(t, failure.ObjectiveMissed, failure.Of(once.verdict(append(statuses[:3:3], busy("shop", 0)))), "what is missed comes first")
 }
 
 func TestDrillColumn(t *testing.T) {
