@@ -99,11 +99,23 @@ func isResult(line string) bool {
 	return false
 }
 
+// firstLines is how many lines of a failed test the summary repeats.
+const firstLines = 40
+
+// first is what a failed test said first. What it found wrong comes before the logs
+// of the processes that it ends, and is to be seen where only the end of a long
+// record is kept.
+func (r *report) first(name string) []string {
+	said := slices.DeleteFunc(slices.Clone(r.output[name]), func(line string) bool { return strings.HasPrefix(line, "=== ") })
+	return said[:min(firstLines, len(said))]
+}
+
 // summarise ends with the numbers, and returns whether all is well.
 func (r *report) summarise(out io.Writer) bool {
 	well := len(r.failed) == 0 && len(r.broken) == 0
 	for _, name := range r.failed {
 		fmt.Fprintln(out, "failed:", name)
+		fmt.Fprint(out, strings.Join(r.first(name), ""))
 	}
 	for _, name := range r.broken {
 		fmt.Fprintln(out, "failed package:", name)

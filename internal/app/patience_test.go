@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -57,4 +58,27 @@ func TestSameSpecs(t *testing.T) {
 	other := s
 	other.Fleet = "production"
 	assert.False(t, s.Same(other))
+}
+
+func TestUnreachable(t *testing.T) {
+	other := errors.New("no")
+	tests := []struct {
+		name string
+		err  error
+		want *failure.Kind
+	}{
+		{"away", serviceerror.NewUnavailable("connection refused"), failure.TemporalUnreachable},
+		{"late", serviceerror.NewDeadlineExceeded("context deadline exceeded"), failure.TemporalUnreachable},
+		{"late by this side's clock", context.DeadlineExceeded, failure.TemporalUnreachable},
+		{"stopped while it answered", serviceerror.NewCanceled("context canceled"), failure.TemporalUnreachable},
+		{"not allowed", serviceerror.NewPermissionDenied("no", ""), failure.TemporalDenied},
+		{"typed already", failure.Errorf(failure.TemporalDenied, "no"), failure.TemporalDenied},
+	}
+	for _, tt := range tests {
+		err := Unreachable(fmt.Errorf("list runs: %w", tt.err))
+		assert.Equal(t, tt.want, failure.Of(err), tt.name)
+		assert.ErrorIs(t, err, tt.err, tt.name)
+	}
+	assert.Equal(t, other, Unreachable(other))
+	assert.NoError(t, Unreachable(nil))
 }

@@ -331,7 +331,8 @@ func Unreachable(err error) error {
 	}
 	var unavailable *serviceerror.Unavailable
 	var deadline *serviceerror.DeadlineExceeded
-	if errors.As(err, &unavailable) || errors.As(err, &deadline) || errors.Is(err, context.DeadlineExceeded) {
+	var ended *serviceerror.Canceled // the server was stopped while it answered
+	if errors.As(err, &unavailable) || errors.As(err, &deadline) || errors.As(err, &ended) || errors.Is(err, context.DeadlineExceeded) {
 		return failure.Errorf(failure.TemporalUnreachable, "Temporal does not answer: %w", err)
 	}
 	return err
