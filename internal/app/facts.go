@@ -69,8 +69,9 @@ func timeOf(t *timestamppb.Timestamp) time.Time {
 	return t.AsTime()
 }
 
-// endedFacts are what came of a run that has ended.
-func endedFacts(ctx context.Context, c client.Client, database string, info *workflowpb.WorkflowExecutionInfo) *health.Ended {
+// endedFacts are what came of a run that has ended; nil where it was forgotten
+// since it was listed.
+func endedFacts(ctx context.Context, c client.Client, database string, info *workflowpb.WorkflowExecutionInfo) (*health.Ended, error) {
 	run := runOf(info)
 	e := &health.Ended{
 		WorkflowID: run.WorkflowID, RunID: run.RunID, Status: statusNames[info.GetStatus()],
@@ -82,20 +83,26 @@ func endedFacts(ctx context.Context, c client.Client, database string, info *wor
 	if spec, ok := specOfMemo(info.GetMemo().GetFields()[specMemo]); ok {
 		e.Host = spec.Host
 	}
-	result, err := resultOf[job.BackupResult](ctx, c, run)
+	result, failed, err := cameTo[job.BackupResult](ctx, c, run)
+	if isNotFound(err) {
+		return nil, nil
+	}
 	if err != nil {
-		err = RunError(ctx, TaskBackup.Of(database), err)
-		e.Error, e.Kind = err.Error(), failure.Of(err).Name
+		return nil, err
+	}
+	if failed != nil {
+		failed = RunError(ctx, TaskBackup.Of(database), failed)
+		e.Error, e.Kind = failed.Error(), failure.Of(failed).Name
 		if e.Status == "completed" {
 			e.Status = "failed" // and followed by the next run of its cron workflow
 		}
 		if e.Kind == failure.Hook.Name {
 			e.Hook = e.Error
 		}
-		return e
+		return e, nil
 	}
 	e.Backup, e.State, e.Rule, e.Attempts, e.Bytes, e.Hook = result.ID, result.State, result.Rule, result.Attempts, result.Bytes, result.Checkpoint.Error
-	return e
+	return e, nil
 }
 
 var statusNames = map[enumspb.WorkflowExecutionStatus]string{

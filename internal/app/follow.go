@@ -7,6 +7,7 @@ import (
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
@@ -77,6 +78,17 @@ func resultOf[R any](ctx context.Context, c client.Client, r Run) (R, error) {
 		return result, temporal.GetDefaultFailureConverter().FailureToError(f)
 	}
 	return result, converter.GetDefaultDataConverter().FromPayloads(next.GetLastCompletionResult(), &result)
+}
+
+// cameTo is resultOf for a run that has ended: what it failed of is failed, an error
+// that the server did not say what it came to, and NotFound where it forgot the run.
+func cameTo[R any](ctx context.Context, c client.Client, r Run) (result R, failed, err error) {
+	result, err = resultOf[R](ctx, c, r)
+	var call serviceerror.ServiceError
+	if errors.As(err, &call) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return result, nil, Unreachable(err)
+	}
+	return result, err, nil
 }
 
 // RunError gives the failure of a run the kind that its step gave it.

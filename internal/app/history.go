@@ -29,7 +29,10 @@ func History(ctx context.Context, c client.Client, database string, limit int) (
 	var mu sync.Mutex
 	found := map[string]health.Ended{}
 	err = each(ctx, ids, func(ctx context.Context, id string) error {
-		e := endedFacts(ctx, c, database, byRun[id])
+		e, err := endedFacts(ctx, c, database, byRun[id])
+		if err != nil || e == nil {
+			return err
+		}
 		mu.Lock()
 		found[id] = *e
 		mu.Unlock()
@@ -37,7 +40,9 @@ func History(ctx context.Context, c client.Client, database string, limit int) (
 	})
 	out := make([]health.Ended, 0, len(ids))
 	for _, id := range ids {
-		out = append(out, found[id])
+		if e, there := found[id]; there {
+			out = append(out, e)
+		}
 	}
 	return out, err
 }

@@ -351,7 +351,11 @@ func verified(ctx context.Context, c client.Client, database string, last *healt
 		return nil, err
 	}
 	for _, r := range runs[:min(len(runs), tried)] {
-		if e := endedFacts(ctx, c, database, r); e.State == "verified" {
+		e, err := endedFacts(ctx, c, database, r)
+		if err != nil {
+			return nil, err
+		}
+		if e != nil && e.State == "verified" {
 			return e, nil
 		}
 	}

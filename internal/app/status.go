@@ -69,7 +69,9 @@ func statusOf(ctx context.Context, c client.Client, database, host string, l loo
 			s.Spec = spec
 			s.times()
 		}
-		s.Facts.Last = endedFacts(ctx, c, database, info)
+		if s.Facts.Last, err = endedFacts(ctx, c, database, info); err != nil {
+			return nil, err
+		}
 	}
 	if info, err = l.newest(TaskDrill); err != nil {
 		return nil, err
@@ -167,7 +169,9 @@ func (s *Status) drills(ctx context.Context, c client.Client, l lookup, newest *
 		return err
 	}
 	if newest != nil {
-		d.Last = drillFacts(ctx, c, s.Spec.Database, newest)
+		if d.Last, err = drillFacts(ctx, c, s.Spec.Database, newest); err != nil {
+			return err
+		}
 	}
 	if schedule != nil || d.Last != nil {
 		s.Facts.Drill = d
@@ -175,14 +179,20 @@ func (s *Status) drills(ctx context.Context, c client.Client, l lookup, newest *
 	return nil
 }
 
-func drillFacts(ctx context.Context, c client.Client, database string, info *workflowpb.WorkflowExecutionInfo) *health.Drilled {
+// drillFacts is endedFacts for drills.
+func drillFacts(ctx context.Context, c client.Client, database string, info *workflowpb.WorkflowExecutionInfo) (*health.Drilled, error) {
 	run := runOf(info)
 	d := &health.Drilled{WorkflowID: run.WorkflowID, RunID: run.RunID, Status: statusNames[info.GetStatus()], Ended: info.GetCloseTime().AsTime()}
-	result, err := resultOf[job.DrillResult](ctx, c, run)
-	if err != nil {
-		d.Error = RunError(ctx, TaskDrill.Of(database), err).Error()
-		return d
+	result, failed, err := cameTo[job.DrillResult](ctx, c, run)
+	switch {
+	case isNotFound(err):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case failed != nil:
+		d.Error = RunError(ctx, TaskDrill.Of(database), failed).Error()
+		return d, nil
 	}
 	d.Passed, d.Backup, d.RestoreSeconds, d.BytesPerSecond = true, result.ID, result.RestoreSeconds, result.BytesPerSecond
-	return d
+	return d, nil
 }
