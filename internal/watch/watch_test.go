@@ -16,6 +16,10 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
 
 	"canvasback/internal/config"
 	"canvasback/internal/health"
@@ -440,4 +444,55 @@ func TestDatabaseThatMovedAway(t *testing.T) {
 	assert.Len(t, watch.Report().Pulse.Databases, 1, "it is in the configuration still")
 	moved.Worker.Polls = false
 	assert.Equal(t, 1, reported(), "the other worker is gone")
+}
+
+// late is a server that knows nothing, and on whose clock a minute goes by before it
+// says so.
+type late struct {
+	client.Client
+	clock *atomic.Pointer[time.Time]
+}
+
+func (l late) ScheduleClient() client.ScheduleClient { return lateSchedules{clock: l.clock} }
+
+type lateSchedules struct {
+	client.ScheduleClient
+	client.ScheduleHandle
+	clock *atomic.Pointer[time.Time]
+}
+
+func (l lateSchedules) GetHandle(context.Context, string) client.ScheduleHandle { return l }
+
+func (l lateSchedules) Describe(context.Context) (*client.ScheduleDescription, error) {
+	set(l.clock, l.clock.Load().Add(time.Minute))
+	return nil, serviceerror.NewNotFound("no schedule")
+}
+
+func (l late) DescribeWorkflowExecution(context.Context, string, string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+	return nil, serviceerror.NewNotFound("no workflow")
+}
+
+func (l late) ListWorkflow(context.Context, *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
+	return &workflowservice.ListWorkflowExecutionsResponse{}, nil
+}
+
+func (l late) DescribeTaskQueue(context.Context, string, enumspb.TaskQueueType) (*workflowservice.DescribeTaskQueueResponse, error) {
+	return &workflowservice.DescribeTaskQueueResponse{}, nil
+}
+
+// What Temporal says is as of when it was asked, not of when it had answered.
+func TestAnswersAreAsOfTheQuestion(t *testing.T) {
+	w := newWorld(t)
+	var clock atomic.Pointer[time.Time]
+	asked := time.Now()
+	set(&clock, asked)
+	watch := w.watch(&clock)
+	watch.o.Client = late{clock: &clock}
+	watch.asked.sought = asked // strangers are not looked for
+	watch.asker()(t.Context())
+	require.Empty(t, watch.asked.problem)
+	require.True(t, clock.Load().After(asked))
+	for _, name := range w.config.Names() {
+		assert.Equal(t, asked, watch.asked.databases[name].Temporal.AsOf, name)
+	}
 }
