@@ -80,6 +80,7 @@ func TestARunThatCannotBeAskedHasNotFailed(t *testing.T) {
 		{"the server is gone", serviceerror.NewUnavailable("refused"), "", failure.TemporalUnreachable},
 		{"the server is late", context.DeadlineExceeded, "", failure.TemporalUnreachable},
 		{"the server is stopped", serviceerror.NewCanceled("context canceled"), "", failure.TemporalUnreachable},
+		{"the server is busy", &serviceerror.ResourceExhausted{Message: "too many requests"}, "", failure.TemporalBusy},
 		{"not allowed", serviceerror.NewPermissionDenied("no", ""), "", failure.TemporalDenied},
 		{"forgotten", serviceerror.NewNotFound("no such run"), "", nil},
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 
 	"canvasback/internal/failure"
@@ -71,6 +72,7 @@ func TestUnreachable(t *testing.T) {
 		{"late", serviceerror.NewDeadlineExceeded("context deadline exceeded"), failure.TemporalUnreachable},
 		{"late by this side's clock", context.DeadlineExceeded, failure.TemporalUnreachable},
 		{"stopped while it answered", serviceerror.NewCanceled("context canceled"), failure.TemporalUnreachable},
+		{"asked too much", serviceerror.NewResourceExhausted(enumspb.RESOURCE_EXHAUSTED_CAUSE_BUSY_WORKFLOW, "consistent query buffer is full"), failure.TemporalBusy},
 		{"not allowed", serviceerror.NewPermissionDenied("no", ""), failure.TemporalDenied},
 		{"typed already", failure.Errorf(failure.TemporalDenied, "no"), failure.TemporalDenied},
 	}
@@ -78,6 +80,7 @@ func TestUnreachable(t *testing.T) {
 		err := Unreachable(fmt.Errorf("list runs: %w", tt.err))
 		assert.Equal(t, tt.want, failure.Of(err), tt.name)
 		assert.ErrorIs(t, err, tt.err, tt.name)
+		assert.Equal(t, err, Unreachable(err), tt.name)
 	}
 	assert.Equal(t, other, Unreachable(other))
 	assert.NoError(t, Unreachable(nil))

@@ -314,14 +314,18 @@ func scheduleError(cron string, err error) error {
 }
 
 // Unreachable types an error of a call to the server that got no answer, one that
-// the server does not let this client make, or one that cannot be decrypted.
+// the server has no room for or does not let this client make, or one that cannot be
+// decrypted.
 func Unreachable(err error) error {
 	switch failure.Of(err) {
-	case failure.TemporalUnreachable, failure.TemporalDenied, failure.Payload:
+	case failure.TemporalUnreachable, failure.TemporalBusy, failure.TemporalDenied, failure.Payload:
 		return err
 	}
 	if err == nil {
 		return nil
+	}
+	if exhausted(err) {
+		return failure.Errorf(failure.TemporalBusy, "Temporal is too busy: %w", err)
 	}
 	if text, refused := codec.Refused(err); refused {
 		return failure.Errorf(failure.Payload, "%s", text)

@@ -39,7 +39,7 @@ func (srv Server) Unreached(err error) []Finding {
 			finding("temporal.namespace", Fail, fmt.Sprintf("temporal operator namespace create -n %s --retention 7d, or set TEMPORAL_NAMESPACE", srv.Namespace), "there is no namespace %s", srv.Namespace),
 			finding("temporal", Skipped, "", "the rest of Temporal: no namespace"),
 		}
-	case failure.TemporalTLS, failure.TemporalDenied, failure.InvalidConfig, failure.Usage:
+	case failure.TemporalBusy, failure.TemporalTLS, failure.TemporalDenied, failure.InvalidConfig, failure.Usage:
 		return []Finding{
 			finding(check, Fail, failure.Of(err).Hint, "%v", err),
 			finding("temporal", Skipped, "", "the rest of Temporal: this client is not connected"),

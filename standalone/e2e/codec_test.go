@@ -18,6 +18,7 @@ import (
 	failurepb "go.temporal.io/api/failure/v1"
 	querypb "go.temporal.io/api/query/v1"
 	schedulepb "go.temporal.io/api/schedule/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
@@ -54,6 +55,30 @@ func (w *world) decrypting() client.Client {
 	return c
 }
 
+// answered makes a bare call, which the SDK does not make again by itself, until the
+// server has room for it: of a schedule and a run it answers one question at a time.
+func answered[M any](t *testing.T, call func() (M, error)) (m M) {
+	t.Helper()
+	eventually(t, "the server has room for a question", func() bool {
+		var err error
+		m, err = call()
+		if _, busy := errors.AsType[*serviceerror.ResourceExhausted](err); busy {
+			return false
+		}
+		require.NoError(t, err)
+		return true
+	})
+	return m
+}
+
+// scheduleAt is the schedule of the world's database in the server's own form.
+func (w *world) scheduleAt(c client.Client) *workflowservice.DescribeScheduleResponse {
+	w.t.Helper()
+	return answered(w.t, func() (*workflowservice.DescribeScheduleResponse, error) {
+		return c.WorkflowService().DescribeSchedule(w.t.Context(), &workflowservice.DescribeScheduleRequest{Namespace: server.Namespace, ScheduleId: job.BackupID(w.name())})
+	})
+}
+
 // kept is all that a server tells a client of the world's host: the runs with
 // their histories, memos and heartbeats, what they answer to questions, and the
 // schedules.
@@ -83,15 +108,15 @@ func (w *world) kept(c client.Client) string {
 		add(d, err)
 		if e.GetType().GetName() == job.BackupWorkflow {
 			for _, question := range []string{job.ProgressQuery, "__temporal_workflow_metadata"} {
-				q, err := s.QueryWorkflow(ctx, &workflowservice.QueryWorkflowRequest{
-					Namespace: server.Namespace, Execution: e.GetExecution(), Query: &querypb.WorkflowQuery{QueryType: question},
-				})
-				add(q, err)
+				add(answered(w.t, func() (*workflowservice.QueryWorkflowResponse, error) {
+					return s.QueryWorkflow(ctx, &workflowservice.QueryWorkflowRequest{
+						Namespace: server.Namespace, Execution: e.GetExecution(), Query: &querypb.WorkflowQuery{QueryType: question},
+					})
+				}), nil)
 			}
 		}
 	}
-	schedule, err := s.DescribeSchedule(ctx, &workflowservice.DescribeScheduleRequest{Namespace: server.Namespace, ScheduleId: job.BackupID(w.name())})
-	add(schedule, err)
+	add(w.scheduleAt(c), nil)
 	list, err := s.ListSchedules(ctx, &workflowservice.ListSchedulesRequest{Namespace: server.Namespace, MaximumPageSize: 1000})
 	require.NoError(w.t, err)
 	list.Schedules = slices.DeleteFunc(list.GetSchedules(), func(e *schedulepb.ScheduleListEntry) bool { return e.GetScheduleId() != job.BackupID(w.name()) })
@@ -166,8 +191,7 @@ func (w *world) keyedBy() (host, schedule string) {
 	w.t.Helper()
 	d, err := w.client().DescribeWorkflowExecution(w.t.Context(), job.HostID(w.host), "")
 	require.NoError(w.t, err)
-	s, err := w.client().WorkflowService().DescribeSchedule(w.t.Context(), &workflowservice.DescribeScheduleRequest{Namespace: server.Namespace, ScheduleId: job.BackupID(w.name())})
-	require.NoError(w.t, err)
+	s := w.scheduleAt(w.client())
 	return keyIDOf(d.GetExecutionConfig().GetUserMetadata().GetSummary()), keyIDOf(s.GetSchedule().GetAction().GetStartWorkflow().GetInput().GetPayloads()[0])
 }
 

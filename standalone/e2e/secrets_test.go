@@ -68,7 +68,6 @@ type processes struct {
 	mu         sync.Mutex // guards what follows
 	lines      map[string]bool
 	children   strings.Builder // environments of engine children and of hooks
-	engineSeen bool
 	done, gone chan struct{}
 }
 
